@@ -1,0 +1,69 @@
+"""finops: turn AI calls into decisions about money.
+
+The names below are the public interface for plugins and notebooks; they are imported when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from finops_core.call import COLUMNS, EVENT_SCHEMA, SCHEMA
+    from finops_core.catalog import UNBILLED_STATUS, Catalog, MarketModel, Price, Rate, UnknownPriceError
+    from finops_core.errors import FinopsError, InputRefusedError, PluginError, UsageError
+    from finops_core.ledger.calls import Calls, Comparison, LogCounts, Period, PeriodChoice
+    from finops_core.money import NANO, split, usd
+    from finops_core.plugin_base import Plugin, hookimpl
+    from finops_core.report import (
+        Analyzer,
+        Axis,
+        Chart,
+        Column,
+        Failure,
+        Finding,
+        Metric,
+        Point,
+        Report,
+        Section,
+        Series,
+        Table,
+    )
+    from finops_core.settings import BUDGET_COLUMNS, Budget, Settings
+    from finops_core.simulation import AICallSimulator, Calendar, Customers, Event, Run
+    from finops_core.site import Site
+
+_HOMES = {
+    "finops_core.call": ("COLUMNS", "EVENT_SCHEMA", "SCHEMA"),
+    "finops_core.catalog": ("UNBILLED_STATUS", "Catalog", "MarketModel", "Price", "Rate", "UnknownPriceError"),
+    "finops_core.errors": ("FinopsError", "InputRefusedError", "PluginError", "UsageError"),
+    "finops_core.ledger.calls": ("Calls", "Comparison", "LogCounts", "Period", "PeriodChoice"),
+    "finops_core.money": ("NANO", "split", "usd"),
+    "finops_core.plugin_base": ("Plugin", "hookimpl"),
+    "finops_core.report": (
+        "Analyzer",
+        "Axis",
+        "Chart",
+        "Column",
+        "Failure",
+        "Finding",
+        "Metric",
+        "Point",
+        "Report",
+        "Section",
+        "Series",
+        "Table",
+    ),
+    "finops_core.settings": ("BUDGET_COLUMNS", "Budget", "Settings"),
+    "finops_core.simulation": ("AICallSimulator", "Calendar", "Customers", "Event", "Run"),
+    "finops_core.site": ("Site",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        return getattr(import_module(_HOME_OF[name]), name)
+    raise AttributeError(f"module 'finops_core' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The ledger: every accepted call of a log, typed and columnar, kept beside the log."""

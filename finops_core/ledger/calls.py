@@ -1,0 +1,286 @@
+"""What analyzers read: the accepted calls of a period, through SQL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from finops_core.call import EVENT_SCHEMA, NAMES, SCHEMA
+from finops_core.catalog import Catalog
+from finops_core.errors import UsageError
+from finops_core.money import EXACT, usd
+from finops_core.settings import Settings
+
+COMPARED_DAYS = 14
+"""Without a period before, this many last days are compared with as many before them."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """Whole UTC days, the last one included.
+
+    Attributes:
+        first: The first day.
+        last: The last day.
+    """
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise UsageError(
+                f"a period cannot end ({self.last}) before it begins ({self.first})", hint="Swap --from and --to."
+            )
+
+    @property
+    def days(self) -> int:
+        """How many days it covers."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def start(self) -> datetime:
+        """00:00 of the first day."""
+        return datetime.combine(self.first, time())
+
+    @property
+    def end(self) -> datetime:
+        """00:00 of the day after the last one: calls are in the period if ``start <= timestamp < end``."""
+        return datetime.combine(self.last + timedelta(days=1), time())
+
+    def per_month(self, amount: Decimal) -> Decimal:
+        """An amount of this period as the amount of 30 such days, rounded to nine digits."""
+        return usd(EXACT.divide(amount * 30, Decimal(self.days)))
+
+    def before(self) -> Period:
+        """The equally long period right before."""
+        return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
+
+    def __str__(self) -> str:
+        return f"{self.first} to {self.last}"
+
+
+@dataclass(frozen=True)
+class PeriodChoice:
+    """What ``--from --to --last`` asked for; empty is the whole log."""
+
+    first: date | None = None
+    last: date | None = None
+    tail: str | None = None
+    """``28d`` (the last 28 days) or ``month`` (the calendar month of the last call so far)."""
+
+    def __post_init__(self) -> None:
+        if self.tail is not None:
+            if self.first is not None or self.last is not None:
+                raise UsageError("--last cannot be combined with --from or --to", hint="Use one or the other.")
+            if not re.fullmatch(r"[1-9]\d{0,4}d|month", self.tail):
+                raise UsageError(
+                    f"--last {self.tail!r} is not a period", hint="Use a number of days such as 28d, or month."
+                )
+
+    def of(self, log: Period) -> Period:
+        """The chosen period in a log that covers ``log``."""
+        if self.tail == "month":
+            return Period(log.last.replace(day=1), log.last)
+        if self.tail is not None:
+            return Period(log.last - timedelta(days=int(self.tail[:-1]) - 1), log.last)
+        return Period(
+            self.first or min(log.first, self.last or log.first), self.last or max(log.last, self.first or log.last)
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two spans of equal length, the later one against the earlier one."""
+
+    current: Period
+    previous: Period
+
+    def __str__(self) -> str:
+        return f"{self.current} against {self.previous}"
+
+
+@dataclass(frozen=True)
+class LogCounts:
+    """The conservation counts of a call log, in physical lines; see the law in :meth:`add_up`."""
+
+    lines: int = 0
+    header: int = 0
+    repeated_headers: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    blank: int = 0
+    pending: int = 0
+    naive_timestamps: int = 0
+    rounded_costs: int = 0
+    unknown_columns: tuple[str, ...] = ()
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """How many lines were quarantined under each code."""
+
+    def add_up(self) -> bool:
+        """Whether lines = header + repeated headers + accepted + quarantined + blank + pending."""
+        return self.lines == (
+            self.header + self.repeated_headers + self.accepted + self.quarantined + self.blank + self.pending
+        )
+
+
+class Calls:
+    """The accepted calls of a log, for analyzers.
+
+    SQL sees four views with the columns of :data:`finops_core.call.COLUMNS` (times are UTC without a zone):
+
+    ===========  =======================================================================================
+    view         rows
+    ===========  =======================================================================================
+    `calls`      the calls of the period
+    `current`    the later span of the comparison; no rows without one
+    `previous`   the earlier span of the comparison; no rows without one
+    `history`    every accepted call up to the end of the period
+    ===========  =======================================================================================
+
+    Write SQL in what DuckDB and Spark 4 share. Sums and counts come from SQL, ratios are made in Python.
+
+    Attributes:
+        settings: ``finops.toml``.
+        catalog: Models and prices.
+        counts: The conservation counts of the log.
+        period: The days analyzed; ``None`` without any call in the log.
+        log_period: The days that the whole log covers; ``None`` without any call.
+        now: The last accepted call of the period (never the clock); ``None`` without calls in it.
+        comparison: The two spans that metrics compare; ``None`` if the log is too short for one.
+        events: What patterns planted (:data:`finops_core.call.EVENT_SCHEMA`), for scoring only.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        source: str,
+        *,
+        settings: Settings | None = None,
+        catalog: Catalog | None = None,
+        counts: LogCounts | None = None,
+        events: pa.Table | None = None,
+        choice: PeriodChoice | None = None,
+    ) -> None:
+        """Look at the rows of ``source``, a relation that ``connection`` can select from."""
+        self.settings = settings or Settings()
+        self.catalog = catalog or Catalog(self.settings.catalog)
+        self.events = EVENT_SCHEMA.empty_table() if events is None else events
+        self._connection = connection
+        connection.execute("SET TimeZone = 'UTC'")
+        ((first, last, rows),) = connection.sql(
+            f"SELECT min(timestamp), max(timestamp), count(*) FROM {source}"
+        ).fetchall()
+        self.counts = counts or LogCounts(lines=rows + 1, header=1, accepted=rows)
+        self.log_period = None if first is None else Period(first.date(), last.date())
+        self.period = None if self.log_period is None else (choice or PeriodChoice()).of(self.log_period)
+        self.comparison = self._compare()
+        columns = ", ".join(NAMES)
+        for view, span in (
+            ("calls", self.period),
+            ("current", self.comparison and self.comparison.current),
+            ("previous", self.comparison and self.comparison.previous),
+        ):
+            self._view(
+                view,
+                columns,
+                source,
+                f"timestamp >= TIMESTAMP '{span.start}' AND timestamp < TIMESTAMP '{span.end}'" if span else "false",
+            )
+        self._view("history", columns, source, f"timestamp < TIMESTAMP '{self.period.end}'" if self.period else "false")
+        self.now: datetime | None = self.sql("SELECT max(timestamp) AS now FROM calls")["now"][0].as_py()
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table, **options: Any) -> Self:
+        """Calls that are already in memory, for tests and notebooks.
+
+        Args:
+            table: Columns of the call schema; absent optional ones take their defaults.
+            options: As for the constructor.
+        """
+        from finops_core.call import COLUMNS
+
+        columns = []
+        for column, arrow_field in zip(COLUMNS, SCHEMA, strict=True):
+            if column.name in table.column_names:
+                values = table[column.name].cast(arrow_field.type)
+                columns.append(values if column.default is None else values.fill_null(column.default))
+            else:
+                columns.append(pa.repeat(pa.scalar(column.default, arrow_field.type), table.num_rows))
+        connection = duckdb.connect()
+        connection.register("given_calls", pa.table(columns, schema=SCHEMA))
+        return cls(connection, "given_calls", **options)
+
+    @cached_property
+    def total(self) -> int:
+        """How many calls the period has."""
+        return int(self.sql("SELECT count(*) AS n FROM calls")["n"][0].as_py())
+
+    def sql(self, query: str, **values: Any) -> pa.Table:
+        """Run a query and fetch all of its rows.
+
+        Args:
+            query: One SELECT over the views.
+            values: What ``$name`` in the query stands for.
+
+        Returns:
+            An Arrow table. Sums of ``cost_usd`` are exact decimals.
+        """
+        return self._connection.sql(query, params=values or None).to_arrow_table()
+
+    def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        """Run a query whose result is small, and return its rows as dictionaries."""
+        rows: list[dict[str, Any]] = self.sql(query, **values).to_pylist()
+        return rows
+
+    def spans(self, select: str, **values: Any) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]:
+        """The same aggregates over the period and over both spans of the comparison.
+
+        Args:
+            select: The aggregates, such as ``sum(cost_usd) AS cost, count(*) AS calls``.
+            values: What ``$name`` stands for.
+
+        Returns:
+            A row each for ``calls``, ``current`` and ``previous``; the latter two are ``None`` without a comparison.
+        """
+        whole = self.rows(f"SELECT {select} FROM calls", **values)[0]
+        if self.comparison is None:
+            return whole, None, None
+        current = self.rows(f"SELECT {select} FROM current", **values)[0]
+        return whole, current, self.rows(f"SELECT {select} FROM previous", **values)[0]
+
+    @property
+    def comparison_text(self) -> str:
+        """What metrics are compared with, or why they are not, in one sentence."""
+        if self.comparison is not None:
+            return f"Changes compare {self.comparison}."
+        if self.period is None:
+            return "There are no calls to compare."
+        return (
+            f"Nothing is compared: the log holds neither the {self.period.days} days before {self.period.first} "
+            f"nor {2 * COMPARED_DAYS} days within the period."
+        )
+
+    def _view(self, name: str, columns: str, source: str, condition: str) -> None:
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {columns} FROM {source} WHERE {condition}"
+        )
+
+    def _compare(self) -> Comparison | None:
+        if self.period is None or self.log_period is None:
+            return None
+        before = self.period.before()
+        if before.first >= self.log_period.first:
+            return Comparison(self.period, before)
+        last = Period(self.period.last - timedelta(days=COMPARED_DAYS - 1), self.period.last)
+        if last.before().first >= self.period.first:
+            return Comparison(last, last.before())
+        return None

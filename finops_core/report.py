@@ -1,0 +1,428 @@
+"""A report as data: what an analyzer says, never how it looks.
+
+A :class:`Report` answers one question with one sentence, and proves it with metrics, findings and
+sections of charts and tables. Every number carries a named unit; the viewer formats it. Text is
+text: nothing in a report is markup.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from finops_core.money import usd
+from finops_core.plugin_base import Plugin
+
+SCHEMA_VERSION = 1
+MAX_ROWS = 20_000
+
+Unit = Literal[
+    "usd",  # US dollars, decimal
+    "tokens",  # whole or mean number of tokens
+    "tokens_per_s",
+    "ms",
+    "percent",  # 12.5 is 12.5 %
+    "count",  # whole or mean number of things
+    "ratio",  # a plain factor: 1.3 is 1.3 times
+    "days",
+    "hours",
+    "date",  # 2026-01-05
+    "time",  # 2026-01-05T08:00:00Z
+    "text",
+]
+TEXT_UNITS = frozenset({"date", "time", "text"})
+
+Number = Decimal | int | float
+Cell = Decimal | int | float | str | None
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
+
+
+def cell(value: Any, unit: Unit) -> Cell:
+    """A value in the one form its unit has, so that JSON and back gives an equal report.
+
+    Dollars become decimals of nine digits, times ISO 8601 text in UTC, everything else a number.
+
+    Raises:
+        ValueError: NaN, infinity, or a value that is not of the unit.
+    """
+    if value is None:
+        return None
+    if unit in TEXT_UNITS:
+        if isinstance(value, datetime):
+            return value.strftime("%Y-%m-%dT%H:%M:%SZ") if unit == "time" else value.strftime("%Y-%m-%d")
+        if isinstance(value, date):
+            return value.isoformat()
+        return str(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
+        raise ValueError(f"{value!r} is not a number of unit {unit}")
+    if unit == "usd":
+        return usd(value)
+    if isinstance(value, int):
+        return value
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number")
+    return number
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings", use_attribute_docstrings=True)
+
+
+class Metric(_Data):
+    """One number of a report, with the same number of the period before."""
+
+    id: Slug
+    label: str
+    value: Cell
+    """Over the whole period; ``None`` is unknown and is shown as such."""
+    unit: Unit
+    current: Cell = None
+    """Over the later span of the comparison (see ``Report.comparison``)."""
+    previous: Cell = None
+    """Over the earlier span of the comparison."""
+    better: Literal["lower", "higher"] | None = None
+    """Which direction is good news, where one is."""
+    note: str = ""
+    """What the number means or why it is unknown; a KPI's formula."""
+    home: bool = False
+    """Whether the home page shows it among its headline numbers."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _typed(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "unit" in data:
+            data = dict(data)
+            for key in ("value", "current", "previous"):
+                data[key] = cell(data.get(key), data["unit"])
+        return data
+
+
+class Finding(_Data):
+    """Something to act on."""
+
+    id: Slug
+    title: str
+    """What, in one sentence, with who and how much."""
+    who: str = ""
+    """The customer, model, organisation or feature concerned."""
+    usd_per_month: Decimal | None = None
+    """What is at stake in 30 days, US dollars; ``None`` where no amount can be computed."""
+    confidence: Literal["high", "medium", "low"]
+    why_sure: str = ""
+    """What the confidence rests on."""
+    action: str
+    """What to do."""
+    section: Slug
+    """The section of the same report that proves it."""
+    severity: Literal["good", "info", "warning", "critical"] = "info"
+
+    @field_validator("usd_per_month", mode="before")
+    @classmethod
+    def _money(cls, value: Any) -> Any:
+        return cell(value, "usd")
+
+
+class Column(_Data):
+    """A column of a table."""
+
+    name: Slug
+    label: str
+    unit: Unit = "text"
+    role: Literal["dimension", "measure", "derived"] = "derived"
+    """A dimension names what a row is about; a measure may be added up over rows; all else is derived."""
+    dimension: str = ""
+    """For a dimension: the column of the call log that it shows, so that pages can filter by it."""
+
+
+class Table(_Data):
+    """Rows of typed cells, at most 20,000 of them; what was cut is in ``other``, exactly."""
+
+    type: Literal["table"] = "table"
+    id: Slug
+    title: str
+    takeaway: str = ""
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    total: tuple[Cell, ...] | None = None
+    """A closing row: the measures added up."""
+    other: tuple[Cell, ...] | None = None
+    """The rows that were cut, as one row."""
+    other_rows: int = 0
+    """How many rows ``other`` stands for."""
+    note: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _typed(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "columns" not in data:
+            return data
+        data = dict(data)
+        columns = [c if isinstance(c, Column) else Column.model_validate(c) for c in data["columns"]]
+        units = [c.unit for c in columns]
+
+        def row(values: Sequence[Any]) -> tuple[Cell, ...]:
+            if len(values) != len(units):
+                raise ValueError(f"table {data.get('id')!r}: a row of {len(values)} cells for {len(units)} columns")
+            return tuple(cell(value, unit) for value, unit in zip(values, units, strict=True))
+
+        data["columns"] = tuple(columns)
+        data["rows"] = tuple(row(r) for r in data.get("rows", ()))
+        if len(data["rows"]) > MAX_ROWS:
+            raise ValueError(
+                f"table {data.get('id')!r}: {len(data['rows'])} rows; use Table.of to keep the top {MAX_ROWS}"
+            )
+        for key in ("total", "other"):
+            if data.get(key) is not None:
+                data[key] = row(data[key])
+        return data
+
+    @classmethod
+    def of(
+        cls,
+        id: str,  # noqa: A002 - the field's name
+        title: str,
+        columns: Sequence[Column],
+        rows: pa.Table | Iterable[Sequence[Any]],
+        *,
+        takeaway: str = "",
+        note: str = "",
+        limit: int = MAX_ROWS,
+        total: bool = False,
+    ) -> Self:
+        """A table from rows that are already in their order of importance.
+
+        Args:
+            id: Stable id, unique in the report.
+            title: What the table shows.
+            columns: One for each value of a row.
+            rows: An Arrow table whose columns have the names of ``columns``, or rows of values.
+            takeaway: What to see in it.
+            note: A remark below it.
+            limit: Rows to keep; the others are added up in ``other``, measure by measure.
+            total: Whether to close with the sum of every measure.
+        """
+        if isinstance(rows, pa.Table):
+            values: list[Sequence[Any]] = list(zip(*(rows[c.name].to_pylist() for c in columns), strict=True))
+        else:
+            values = [tuple(r) for r in rows]
+
+        def added(label: str, of: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
+            out: list[Any] = []
+            labelled = False
+            for i, column in enumerate(columns):
+                if column.role == "measure":
+                    out.append(sum((r[i] for r in of if r[i] is not None), Decimal(0) if column.unit == "usd" else 0))
+                elif not labelled and column.unit == "text":
+                    out.append(label)
+                    labelled = True
+                else:
+                    out.append(None)
+            return tuple(out)
+
+        kept, cut = values[:limit], values[limit:]
+        return cls(
+            id=id,
+            title=title,
+            takeaway=takeaway,
+            note=note,
+            columns=tuple(columns),
+            rows=tuple(tuple(r) for r in kept),
+            total=added("Total", values) if total and values else None,
+            other=added(f"{len(cut):,} more", cut) if cut else None,
+            other_rows=len(cut),
+        )
+
+
+class Axis(_Data):
+    """An axis of a chart."""
+
+    label: str
+    unit: Unit = "text"
+
+
+class Series(_Data):
+    """One line, bar group or heatmap row of a chart."""
+
+    name: str
+    values: tuple[Cell, ...]
+    role: Literal["actual", "forecast", "lower", "upper", "reference"] = "actual"
+    """``lower`` and ``upper`` of the same chart bound a shaded interval; ``reference`` is drawn dashed."""
+
+
+class Point(_Data):
+    """One point of a scatter chart."""
+
+    label: str
+    x: float
+    y: float
+    highlight: bool = False
+    """Marked as on the frontier."""
+
+
+class Chart(_Data):
+    """A chart that answers the question in its title.
+
+    ===========  ==============================================================================
+    kind         data
+    ===========  ==============================================================================
+    line         ``categories`` along x (dates or numbers as text), one or more ``series``
+    bar          ``categories`` sorted by the caller, one or more ``series`` (``stacked``)
+    heatmap      ``categories`` along x, a ``series`` for each row from top to bottom
+    waterfall    ``categories`` and one series: the start, the changes, the end
+    scatter      ``points``
+    ===========  ==============================================================================
+    """
+
+    type: Literal["chart"] = "chart"
+    id: Slug
+    kind: Literal["line", "bar", "heatmap", "waterfall", "scatter"]
+    title: str
+    takeaway: str = ""
+    description: str
+    """What a person who cannot see it needs to know."""
+    x: Axis
+    y: Axis
+    categories: tuple[str, ...] = ()
+    series: tuple[Series, ...] = ()
+    points: tuple[Point, ...] = ()
+    stacked: bool = False
+    dimension: str = ""
+    """The column of the call log that the categories (or, for several series, the series) stand for."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _typed(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "y" not in data:
+            return data
+        data = dict(data)
+        y = data["y"] if isinstance(data["y"], Axis) else Axis.model_validate(data["y"])
+        typed = []
+        for s in data.get("series", ()):
+            fields = {f: getattr(s, f) for f in Series.model_fields} if isinstance(s, Series) else dict(s)
+            fields["values"] = tuple(cell(v, y.unit) for v in fields["values"])
+            typed.append(fields)
+        return {**data, "y": y, "series": tuple(typed)}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.kind == "scatter":
+            if self.series or self.categories:
+                raise ValueError(f"chart {self.id!r}: a scatter chart has points, not series")
+        elif self.points:
+            raise ValueError(f"chart {self.id!r}: only a scatter chart has points")
+        for series in self.series:
+            if len(series.values) != len(self.categories):
+                raise ValueError(
+                    f"chart {self.id!r}: series {series.name!r} has {len(series.values)} values "
+                    f"for {len(self.categories)} categories"
+                )
+        return self
+
+
+Block = Annotated[Chart | Table, Field(discriminator="type")]
+
+
+class Section(_Data):
+    """A part of a report that proves something."""
+
+    id: Slug
+    title: str
+    text: str = ""
+    """One or a few plain sentences; also where a section says what cannot be known, and why."""
+    blocks: tuple[Block, ...] = ()
+
+
+class Failure(_Data):
+    """Why a report could not be made."""
+
+    plugin: str
+    distribution: str = ""
+    version: str = ""
+    message: str
+    hint: str = ""
+    traceback: str = ""
+
+
+class Report(_Data):
+    """What an analyzer found out."""
+
+    name: Slug
+    """Unique; the page is ``<name>.html``."""
+    schema_version: int = SCHEMA_VERSION
+    state: Literal["ready", "empty", "failed"] = "ready"
+    title: str
+    capability: str = ""
+    """The FinOps Framework capability it serves."""
+    audience: str = ""
+    question: str = ""
+    answer: str
+    """One sentence."""
+    metrics: tuple[Metric, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    sections: tuple[Section, ...] = ()
+    method: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    comparison: str = ""
+    """What ``current`` and ``previous`` of the metrics stand for, or why there is no comparison."""
+    headline: Slug | None = None
+    """The metric that a card shows."""
+    sparkline: tuple[float, ...] = ()
+    """A small curve for the card, usually one value a day."""
+    failure: Failure | None = None
+
+    @model_validator(mode="after")
+    def _ids(self) -> Self:
+        sections = [s.id for s in self.sections]
+        for what, ids in (
+            ("section", sections),
+            ("finding", [f.id for f in self.findings]),
+            ("metric", [m.id for m in self.metrics]),
+            ("block", [b.id for s in self.sections for b in s.blocks]),
+        ):
+            double = sorted({i for i in ids if ids.count(i) > 1})
+            if double:
+                raise ValueError(f"report {self.name!r}: {what} id used twice: {', '.join(double)}")
+        lost = sorted({f.section for f in self.findings} - set(sections))
+        if lost:
+            raise ValueError(
+                f"report {self.name!r}: a finding points to a section that is not there: {', '.join(lost)}"
+            )
+        if self.headline is not None and self.headline not in {m.id for m in self.metrics}:
+            raise ValueError(f"report {self.name!r}: no metric {self.headline!r} for the headline")
+        return self
+
+
+class Analyzer(Plugin):
+    """Base of analyzers: what their report is called and for whom it is, whatever its state.
+
+    A subclass sets the class variables and implements the ``analyze(calls)`` hook, marked with ``@hookimpl``.
+    """
+
+    report_name: ClassVar[str]
+    title: ClassVar[str]
+    capability: ClassVar[str] = ""
+    audience: ClassVar[str] = ""
+    question: ClassVar[str] = ""
+
+    def report(self, *, answer: str, **fields: Any) -> Report:
+        """A report with this analyzer's name, title, capability, audience and question filled in."""
+        return Report(
+            name=self.report_name,
+            title=self.title,
+            capability=self.capability,
+            audience=self.audience,
+            question=self.question,
+            answer=answer,
+            **fields,
+        )
+
+    def empty(self, why: str = "No calls yet.") -> Report:
+        """The report on a log (or a period) without calls."""
+        return self.report(answer=why, state="empty")

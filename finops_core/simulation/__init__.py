@@ -1,0 +1,1 @@
+"""What patterns build with: customers, a calendar, and the base class that turns factors into calls."""

@@ -1,0 +1,1 @@
+"""The five FinOps domains as analyzers: understanding, performance, real-time, optimization, alignment."""

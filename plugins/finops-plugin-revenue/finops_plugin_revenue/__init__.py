@@ -1,0 +1,1 @@
+"""Usage-based revenue as analyzers: profitability, pricing, feature economics."""

@@ -1,0 +1,1 @@
+"""finops reports as live, offline web pages."""
