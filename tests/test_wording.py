@@ -1,6 +1,7 @@
 from decimal import Decimal
 
 import pytest
+
 from finops_core.wording import count, dollars, listing, percent, plural, signed_dollars
 
 
