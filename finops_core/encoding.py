@@ -119,7 +119,8 @@ def _write(table: pa.Table, quoting: str) -> bytes:
     sink = pa.BufferOutputStream()
     options = pacsv.WriteOptions(include_header=False, quoting_style=quoting, batch_size=16_384)
     pacsv.write_csv(table, sink, options)
-    return sink.getvalue().to_pybytes()
+    lines: bytes = sink.getvalue().to_pybytes()
+    return lines
 
 
 def _fixed_width(text: Bytes) -> pa.StringArray:
@@ -129,7 +130,7 @@ def _fixed_width(text: Bytes) -> pa.StringArray:
 
 
 def _text_table(texts: npt.NDArray[np.bytes_]) -> Bytes:
-    return np.ascontiguousarray(texts).view(np.uint8).reshape(len(texts), -1)
+    return np.ascontiguousarray(texts).view(np.uint8).reshape(len(texts), texts.dtype.itemsize)
 
 
 @cache

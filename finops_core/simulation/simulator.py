@@ -1,0 +1,145 @@
+"""From factors to calls: the base class of patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import date
+from importlib.metadata import entry_points
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import Field
+
+from finops_core.call import SCHEMA
+from finops_core.errors import PluginError
+from finops_core.parallel import ordered_map
+from finops_core.plugin_base import Plugin, hookimpl
+from finops_core.simulation.calendar import Calendar
+from finops_core.simulation.customers import Customers, Population
+from finops_core.simulation.run import Event, Run
+from finops_core.simulation.slices import Counts, SliceMaker
+
+Floats = npt.NDArray[np.float64]
+
+
+class AICallSimulator(Plugin):
+    """Base of patterns: a subclass says how many times its normal hourly rate each customer calls.
+
+    The normal rate is a customer's calls a day / 24. The base class draws the customers, multiplies their rates
+    with :meth:`factor`, draws Poisson counts and turns them into calls. Left as it is, traffic is steady.
+    """
+
+    num_customers: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """How many customers call."""
+    num_days: Annotated[int, Field(ge=1, le=3660)] = 30
+    """How many days are simulated, unless the command says so."""
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    """Another seed makes other customers with other calls."""
+    start: date | None = None
+    """The first day; by default the whole days before today are simulated."""
+    minimum_per_day: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Calls that a customer makes at least on each day on which its factor is not zero."""
+
+    def factor(self, customers: Customers, calendar: Calendar) -> npt.ArrayLike:  # noqa: ARG002 - a subclass uses them
+        """How many times its normal hourly rate each customer calls in each hour; pure.
+
+        Called once for each block of at most 256 customers.
+
+        Args:
+            customers: The block; ``customers.rng(what)`` is its own stream for what is drawn.
+            calendar: The hours of the whole period.
+
+        Returns:
+            None negative; broadcasts to (customers, hours).
+        """
+        return 1.0
+
+    def events(self, customers: Customers, calendar: Calendar) -> Iterable[Event]:  # noqa: ARG002 - a subclass uses them
+        """What the factor of the same block plants; by default nothing. Pure, like the factor."""
+        return ()
+
+    @hookimpl
+    def generate_calls(self, run: Run) -> Iterator[pa.RecordBatch]:
+        """The calls of this pattern, in time order, as the hook of the same name asks."""
+        settled = run.settled(start=self.start, days=self.num_days, seed=self.seed)
+        return self.model_copy(update={"start": settled.start, "num_days": settled.days, "seed": settled.seed})._calls(
+            settled
+        )
+
+    def generate(self, **run: Any) -> pa.Table:
+        """All calls at once, for Python without the command line.
+
+        Args:
+            run: Fields of :class:`Run`, such as ``start``, ``workers`` or ``source``; the source is the name under
+                which the class is installed, else it is derived from the class's name.
+
+        Returns:
+            The columns of :data:`finops_core.call.SCHEMA`, in time order.
+        """
+        batches = list(self.generate_calls(self._own_run(**run)))
+        return pa.concat_tables([pa.Table.from_batches([b]).cast(SCHEMA) for b in batches] or [SCHEMA.empty_table()])
+
+    def planted(self, **run: Any) -> pa.Table:
+        """What :meth:`generate` with the same arguments plants, in :data:`finops_core.call.EVENT_SCHEMA`."""
+        own = self._own_run(**run)
+        self.generate_calls(own)
+        return own.events()
+
+    def _own_run(self, **run: Any) -> Run:
+        return Run(**{"source": source_of(type(self)), **run})
+
+    def _calls(self, run: Run) -> Iterator[pa.RecordBatch]:
+        population = Population(run, max(1, round(self.num_customers * run.scale)))
+        calendar = Calendar(*run.period)
+        counts = Counts(run, population.count, len(calendar))
+        for block in population.blocks():
+            factor = self._checked_factor(block, calendar)
+            run.plant(_settle_events(self.events(block, calendar), block, calendar, factor))
+            counts.draw(block, factor, self.minimum_per_day)
+        maker = SliceMaker(run, population, calendar, counts)
+        return ordered_map(maker.make, maker.slices(), run.workers)
+
+    def _checked_factor(self, block: Customers, calendar: Calendar) -> Floats:
+        factor = np.asarray(self.factor(block, calendar), dtype=np.float64)
+        shape = (len(block), len(calendar))
+        try:
+            factor = np.broadcast_to(factor, shape)
+        except ValueError:
+            raise PluginError(
+                f"the factor has shape {factor.shape}, which does not broadcast to (customers, hours) = {shape}",
+                hint="Return one value for each customer and hour, or an array that broadcasts to that.",
+            ) from None
+        if not (np.isfinite(factor).all() and (factor >= 0).all()):
+            raise PluginError(
+                "the factor holds a negative or non-finite value",
+                hint="A factor says how many times its normal rate a customer calls: 0 or more.",
+            )
+        return factor
+
+
+def source_of(pattern: type[Plugin]) -> str:
+    """The name under which a pattern class is installed, else its class name in snake case without Simulator."""
+    target = f"{pattern.__module__}:{pattern.__qualname__}"
+    for entry_point in entry_points(group="finops.patterns"):
+        if entry_point.value == target:
+            return entry_point.name
+    name = pattern.__name__.removesuffix("Simulator").removesuffix("Pattern").removesuffix("Traffic") or "pattern"
+    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+
+def _settle_events(events: Iterable[Event], block: Customers, calendar: Calendar, factor: Floats) -> Iterator[Event]:
+    """Events with the factor that was really applied; what the factor silences was not planted."""
+    rows = {name: row for row, name in enumerate(block.ids)}
+    begin = calendar.at(0)
+    for event in events:
+        if event.factor is None:
+            first = max(0, int((event.start - begin).total_seconds() // 3600))
+            last = len(calendar) if event.end is None else -int(-(event.end - begin).total_seconds() // 3600)
+            mean = float(factor[rows[event.customer_id], first:last].mean())
+            if mean > 0:
+                yield replace(event, factor=round(mean, 6))
+        else:
+            yield event
