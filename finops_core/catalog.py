@@ -203,6 +203,10 @@ class Catalog:
         """The dates on which the model's price changed; before the first of them the earliest known price applies."""
         return self._schedule(provider, model).dates
 
+    def daily_changes(self, provider: str, model: str) -> tuple[time, ...]:
+        """The times of day (UTC) at which the model's price changes, ascending; most models have none."""
+        return self._schedule(provider, model).times
+
     def cost_nanos(
         self,
         provider: str,
