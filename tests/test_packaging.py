@@ -1,0 +1,141 @@
+"""What is built, what is in it, and that every package installs by itself beside the core."""
+
+import email
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKSPACE = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+PROVIDES = {
+    "finops-plugin-base": {"base"},
+    "finops-plugin-burst": {"burst"},
+    "finops-plugin-decline": {"decline"},
+    "finops-plugin-domains": {"alignment", "optimization", "performance", "realtime", "understanding"},
+    "finops-plugin-revenue": {"features", "pricing", "profitability"},
+    "finops-plugin-seasonal": {"seasonal"},
+    "finops-viewer": {"export", "html", "serve"},
+}
+
+
+def run(*command: object, **options: object) -> str:
+    """The output of a command that must succeed."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def build(folder: Path, target: str, into: Path) -> Path:
+    """Build one folder without a network, in the environment of the tests."""
+    into.mkdir()
+    run(sys.executable, "-m", "hatchling", "build", "-t", target, "-d", into, cwd=folder)
+    (built,) = into.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The wheel of every package, by the package's name."""
+    made = tmp_path_factory.mktemp("wheels")
+    folders = {"finops-core": ROOT} | {ROOT.joinpath(m).name: ROOT / m for m in WORKSPACE if m != "viewer"}
+    folders["finops-viewer"] = ROOT / "viewer"
+    return {name: build(folder, "wheel", made / name) for name, folder in folders.items()}
+
+
+def files_of(wheel: Path) -> set[str]:
+    """The files that a wheel installs, without its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
+def metadata_of(wheel: Path) -> email.message.Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        return email.message_from_bytes(archive.read(name))
+
+
+def sources(package: Path) -> set[str]:
+    """The files of a package folder that git knows or would take, relative to the folder above it."""
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "--", package, cwd=package.parent)
+    return {line for line in listed.splitlines() if (package.parent / line).is_file()}
+
+
+def test_every_member_of_the_workspace_is_a_package_of_the_table_above():
+    names = {tomllib.loads((ROOT / m / "pyproject.toml").read_text())["project"]["name"] for m in WORKSPACE}
+    assert names == set(PROVIDES)
+
+
+def test_the_core_is_the_whole_package_finops_core_and_nothing_else(wheels: dict[str, Path]):
+    files = files_of(wheels["finops-core"])
+    assert files == sources(ROOT / "finops_core")
+    assert {"finops_core/py.typed", "finops_core/call.py", "finops_core/ledger/calls.py"} <= files
+
+
+def test_a_pattern_is_one_module(wheels: dict[str, Path]):
+    for name in ("base", "burst", "decline", "seasonal"):
+        assert files_of(wheels[f"finops-plugin-{name}"]) == {f"finops_plugin_{name}.py"}
+
+
+def test_the_analyzers_are_packages_with_type_information(wheels: dict[str, Path]):
+    for name in ("domains", "revenue"):
+        package = f"finops_plugin_{name}"
+        files = files_of(wheels[f"finops-plugin-{name}"])
+        assert files == sources(ROOT / "plugins" / f"finops-plugin-{name}" / package)
+        assert f"{package}/py.typed" in files
+
+
+def test_the_viewer_carries_its_templates_and_assets(wheels: dict[str, Path]):
+    files = files_of(wheels["finops-viewer"])
+    assert files == sources(ROOT / "viewer" / "finops_viewer")
+    assert any(name.startswith("finops_viewer/templates/") for name in files)
+    assert any(name.startswith("finops_viewer/assets/") and name.endswith(".js") for name in files)
+    assert any(name.startswith("finops_viewer/assets/") and name.endswith(".css") for name in files)
+
+
+def test_packages_agree_on_version_python_and_licence_and_ask_for_this_core(wheels: dict[str, Path]):
+    metadata = {name: metadata_of(wheel) for name, wheel in wheels.items()}
+    assert {m["Name"] for m in metadata.values()} == {"finops-core", *PROVIDES}
+    assert len({m["Version"] for m in metadata.values()}) == 1
+    assert {m["Requires-Python"] for m in metadata.values()} == {">=3.11"}
+    assert {m["License-Expression"] for m in metadata.values()} == {"Apache-2.0"}
+    major, minor, _ = metadata["finops-core"]["Version"].split(".")
+    for name in PROVIDES:
+        needs = [r for r in metadata[name].get_all("Requires-Dist") if r.startswith("finops-core")]
+        assert needs == [f"finops-core<{major}.{int(minor) + 1},>={major}.{minor}"]
+
+
+def test_the_source_distribution_of_the_core_leaves_plugins_viewer_and_tests_out(tmp_path: Path):
+    with tarfile.open(build(ROOT, "sdist", tmp_path / "sdist")) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    allowed = {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"}
+    assert {name for name in names if not name.startswith("finops_core/")} <= allowed
+    assert sources(ROOT / "finops_core") <= names
+
+
+@pytest.mark.slow
+def test_each_package_installs_alone_with_pip_beside_the_core(wheels: dict[str, Path], tmp_path: Path):
+    """pip itself, in an environment that knows nothing of this checkout; needs the package index."""
+    place = tmp_path / "environment"
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "FINOPS_LOAD_PLUGINS")}
+    run(sys.executable, "-m", "venv", place)
+    pip = (place / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
+
+    def plugins() -> dict[str, str]:
+        """What the installed command finds: the distribution of each plugin, by the plugin's name."""
+        listed = json.loads(run(place / "bin" / "finops", "plugins", "--json", cwd=tmp_path, env=environment))
+        return {plugin["name"]: plugin["distribution"] for plugin in listed["plugins"]}
+
+    run(*pip, "install", wheels["finops-core"], "hatchling>=1.27", env=environment)
+    assert plugins() == {}
+    for member in WORKSPACE:
+        name = tomllib.loads((ROOT / member / "pyproject.toml").read_text())["project"]["name"]
+        run(*pip, "install", "--no-build-isolation", ROOT / member, env=environment)
+        assert plugins() == dict.fromkeys(PROVIDES[name], name)
+        run(*pip, "uninstall", "--yes", name, env=environment)
