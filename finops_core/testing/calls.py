@@ -1,4 +1,4 @@
-"""What plugin authors test with."""
+"""Calls from a few hand-written rows."""
 
 from __future__ import annotations
 
