@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finops_core.call import COLUMNS, EVENT_SCHEMA, SCHEMA
+    from finops_core.call import COLUMNS, EVENT_SCHEMA, SCHEMA, SIMULATED_SQL
     from finops_core.catalog import UNBILLED_STATUS, Catalog, MarketModel, Price, Rate, UnknownPriceError
-    from finops_core.errors import FinopsError, InputRefusedError, PluginError, UsageError
+    from finops_core.errors import FinopsError, InputRefusedError, PluginError, UsageError, nearest
     from finops_core.ledger.calls import Calls, Comparison, LogCounts, Period, PeriodChoice
     from finops_core.money import NANO, split, usd
     from finops_core.plugin_base import Plugin, hookimpl
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from finops_core.wording import count, dollars, listing, percent, plural, signed_dollars
 
 _HOMES = {
-    "finops_core.call": ("COLUMNS", "EVENT_SCHEMA", "SCHEMA"),
+    "finops_core.call": ("COLUMNS", "EVENT_SCHEMA", "SCHEMA", "SIMULATED_SQL"),
     "finops_core.catalog": ("UNBILLED_STATUS", "Catalog", "MarketModel", "Price", "Rate", "UnknownPriceError"),
-    "finops_core.errors": ("FinopsError", "InputRefusedError", "PluginError", "UsageError"),
+    "finops_core.errors": ("FinopsError", "InputRefusedError", "PluginError", "UsageError", "nearest"),
     "finops_core.ledger.calls": ("Calls", "Comparison", "LogCounts", "Period", "PeriodChoice"),
     "finops_core.money": ("NANO", "split", "usd"),
     "finops_core.plugin_base": ("Plugin", "hookimpl"),
