@@ -1,0 +1,362 @@
+"""The ``finops`` command. Heavy imports stay inside the commands, so that ``--help`` is instant."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from finops_core.errors import FinopsError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from finops_core.pipeline import Request
+    from finops_core.plugins.finding import Found
+    from finops_core.session import Session
+
+INTERRUPTED = 130
+PLUGIN_FAILED = 3
+SHOWN_QUARANTINE = 10
+DEFAULT_LOG = Path("data/simulated_calls.csv")
+DEFAULT_REPORTS = Path("reports/html")
+PACKAGES = {"serve": "finops-viewer", "export": "finops-viewer"}
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Commands(click.Group):
+    """The core's commands, and those of plugins, which are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, sorted, without an import."""
+        return sorted({*super().list_commands(ctx), *(found.name for found in _commands())})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command of the core or of a plugin; ``None`` if there is none."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        found = next((f for f in _commands() if f.name == cmd_name), None)
+        if found is not None:
+            from finops_core.plugins import load_object
+
+            command: click.Command = load_object(found)
+            return command
+        if cmd_name in PACKAGES:
+            package = PACKAGES[cmd_name]
+            raise UsageError(f"finops {cmd_name} needs the package {package}", hint=f"pip install {package}")
+        raise UsageError(f"there is no command {cmd_name!r}. {nearest(cmd_name, self.list_commands(ctx))}")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """The help's list of commands; a plugin's command is described by where it comes from."""
+        rows = [(name, command.get_short_help_str(80)) for name, command in self.commands.items()]
+        rows += [(f.name, f"(from {f.distribution})") for f in _commands() if f.name not in self.commands]
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows))
+
+
+def _commands() -> list[Found]:
+    from finops_core.plugins.finding import find
+
+    return [found for found in find().found if found.kind == "commands"]
+
+
+def options(*names: str) -> Callable[[Command], Command]:
+    """Add shared options to a command, by name, in this order."""
+
+    def add(command: Command) -> Command:
+        for name in reversed(names):
+            command = OPTIONS[name](command)
+        return command
+
+    return add
+
+
+_path = click.Path(path_type=Path)
+_day = click.DateTime(["%Y-%m-%d"])
+OPTIONS: dict[str, Callable[..., Any]] = {
+    "patterns": click.option(
+        "--plugins", default="all", show_default=True, metavar="NAMES", help="Patterns, with commas between."
+    ),
+    "analyzers": click.option(
+        "--plugins", default="all", show_default=True, metavar="NAMES", help="Analyzers, with commas between."
+    ),
+    "log": click.option("--log", type=_path, default=DEFAULT_LOG, show_default=True, help="The call log."),
+    "reports": click.option(
+        "--reports", type=_path, default=DEFAULT_REPORTS, show_default=True, help="Where the reports go."
+    ),
+    "config": click.option("--config", type=_path, help="Settings; by default finops.toml of the working directory."),
+    "set": click.option("--set", "sets", multiple=True, metavar="PLUGIN.FIELD=VALUE", help="Set a plugin's parameter."),
+    "disable": click.option("-p", "disable", multiple=True, metavar="no:NAME", help="Leave a plugin out."),
+    "start": click.option("--start", type=_day, help="First simulated day; by default the whole days before today."),
+    "days": click.option("--days", type=click.IntRange(1, 3660), help="Simulated days; by default the pattern's."),
+    "seed": click.option(
+        "--seed", type=click.IntRange(0), help="Other customers, other calls; by default the pattern's."
+    ),
+    "scale": click.option(
+        "--scale", type=click.FloatRange(0, 10_000, min_open=True), default=1.0, help="Times this many customers."
+    ),
+    "workers": click.option(
+        "--workers", type=click.IntRange(1, 64), help="Threads; by default one for each core. Never changes the result."
+    ),
+    "append": click.option("--append", is_flag=True, help="Keep what is in the log."),
+    "replace": click.option("--replace", is_flag=True, help="Clear the log even if it holds calls nobody simulated."),
+    "from": click.option("--from", "first", type=_day, help="First day analyzed."),
+    "to": click.option("--to", "last", type=_day, help="Last day analyzed."),
+    "last": click.option(
+        "--last", "tail", metavar="28d|month", help="Analyze the last days, or the last call's month."
+    ),
+    "json": click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, all else on stderr."),
+    "quiet": click.option("--quiet", is_flag=True, help="No progress and no summary."),
+}
+COMMON = ("config", "set", "disable", "json", "quiet")
+SIMULATION = ("log", "start", "days", "seed", "scale", "workers", "append", "replace")
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="finops-core", prog_name="finops")
+def finops() -> None:
+    """Turn AI calls into decisions about money.
+
+    Begin with: finops run --plugins all
+    """
+
+
+@finops.command()
+@options("patterns", *SIMULATION, "reports", *COMMON)
+def run(plugins: str, log: Path, reports: Path, **flags: Any) -> int:
+    """Simulate, ingest, analyze, publish, and print the summary."""
+    session = _session(flags)
+    simulated = session.simulate(_names(plugins), log, _request(**flags))
+    publication, counts = session.refresh(log, reports)
+    rows = [
+        {"name": r.name, "file": f"{r.name}.html", "state": r.state, "answer": r.answer}
+        for r in publication.analysis.reports
+    ]
+    return session.finish({**simulated, "log": counts, "reports": rows}, *_see(reports))
+
+
+@finops.command()
+@options("patterns", *SIMULATION, *COMMON)
+def simulate(plugins: str, log: Path, **flags: Any) -> int:
+    """Write simulated calls to the log, and do no more."""
+    session = _session(flags)
+    simulated = session.simulate(_names(plugins), log, _request(**flags))
+    return session.finish(simulated, f"The calls are in {log}.", f"Next: finops analyze --log {log}")
+
+
+@finops.command()
+@options("analyzers", "log", "reports", "from", "to", "last", *COMMON)
+def analyze(
+    plugins: str,
+    log: Path,
+    reports: Path,
+    first: datetime | None,
+    last: datetime | None,
+    tail: str | None,
+    **flags: Any,
+) -> int:
+    """Read what is new in the log, make the reports, publish them."""
+    from finops_core.ledger.calls import PeriodChoice
+
+    choice = PeriodChoice(first.date() if first else None, last.date() if last else None, tail)
+    session = _session(flags)
+    publication, counts = session.refresh(log, reports, _names(plugins), choice)
+    documents = [r.model_dump(mode="json") for r in publication.analysis.reports]
+    return session.finish({"log": counts, "reports": documents}, *_see(reports))
+
+
+@finops.command()
+@click.argument("log", type=_path, default=DEFAULT_LOG)
+@click.option("--full", is_flag=True, help="Also compare the whole log with its ledger, to find edits of old lines.")
+@click.option("--quarantine", is_flag=True, help="List every quarantined line.")
+@options("json")
+def check(log: Path, full: bool, quarantine: bool, as_json: bool) -> int:
+    """Read a log and say what was accepted, what was quarantined, and why. Changes nothing."""
+    from finops_core.console import Terminal
+    from finops_core.errors import InputRefusedError
+    from finops_core.ledger import check as check_log
+    from finops_core.session import print_json
+
+    result = check_log(log, full=full)
+    if as_json:
+        print_json(result.document())
+    else:
+        Terminal().check(log, result.document(), None if quarantine else SHOWN_QUARANTINE)
+    return InputRefusedError.exit_code if result.document()["refused"] else 0
+
+
+@finops.group("plugins", invoke_without_command=True)
+@options("json")
+@click.pass_context
+def plugins_(ctx: click.Context, as_json: bool) -> int | None:
+    """What is installed: name, kind, distribution, version."""
+    if ctx.invoked_subcommand is not None:
+        return None
+    from finops_core.plugins.finding import find
+
+    findings = find()
+    if as_json:
+        rows = [
+            {"name": f.name, "kind": f.kind, "distribution": f.distribution, "version": f.version}
+            for f in findings.found
+        ]
+        problems = [
+            {"plugin": p.plugin, "distribution": p.distribution, "message": p.message} for p in findings.problems
+        ]
+        click.echo(json.dumps({"version": 1, "plugins": rows, "problems": problems}))
+    else:
+        for f in findings.found:
+            click.echo(f"{f.name:<16} {f.kind.removesuffix('s'):<10} {f.distribution:<26} {f.version}")
+        click.echo("\nMore about one: finops plugins show NAME")
+        for p in findings.problems:
+            click.echo(p.line(), err=True)
+    return PLUGIN_FAILED if findings.problems else 0
+
+
+@plugins_.command()
+@click.argument("name")
+@options("config", "set")
+def show(name: str, config: Path | None, sets: tuple[str, ...]) -> int:
+    """The hooks and parameters of one plugin: types, defaults, meaning."""
+    from finops_core.console import Terminal
+    from finops_core.plugins import describe, find
+    from finops_core.settings import load_settings
+
+    found = [f for f in find().found if f.name == name]
+    if not found:
+        raise UsageError(f"no plugin is called {name!r}. {nearest(name, {f.name for f in find().found})}")
+    settings = load_settings(config, sets)
+    for plugin in found:
+        Terminal().plugin(describe(plugin, settings))
+    return 0
+
+
+@finops.command("import")
+@click.argument("file", type=_path)
+@click.option("--map", "mapping", multiple=True, metavar="COLUMN=THEIRS", help="Our column, and theirs that fills it.")
+@click.option("--fill", multiple=True, metavar="COLUMN=VALUE", help="Our column, and one value for every row.")
+@click.option("--delimiter", help="What stands between their fields; by default it is found out.")
+@click.option("--source", default="import", show_default=True, help="The imported rows' source.")
+@options("log", "config", "json", "quiet")
+def import_(
+    file: Path,
+    mapping: tuple[str, ...],
+    fill: tuple[str, ...],
+    delimiter: str | None,
+    source: str,
+    log: Path,
+    **flags: Any,
+) -> int:
+    """Bring a foreign CSV file into the log."""
+    from finops_core.catalog import Catalog
+    from finops_core.importing import import_file
+
+    session = _session(flags)
+    with session.terminal.reading() as progress:
+        result = import_file(
+            file,
+            log,
+            mapping=_pairs("--map", mapping),
+            fill=_pairs("--fill", fill),
+            catalog=Catalog(session.settings.catalog),
+            source_name=source,
+            delimiter=delimiter,
+            progress=progress,
+        )
+    session.terminal.imported(file, log, result)
+    return session.finish({"import": result.document()}, f"Next: finops analyze --log {log}")
+
+
+def main() -> None:
+    """The entry point: runs a command and leaves with its exit code; no traceback reaches a user."""
+    try:
+        code = finops.main(standalone_mode=False)
+    except click.ClickException as e:
+        e.show()
+        code = UsageError.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted. A log that was being written is as it was, or holds whole calls only.", err=True)
+        code = INTERRUPTED
+    except FinopsError as e:
+        _tell(e)
+        code = e.exit_code
+    except BrokenPipeError:  # the reader of our output went away, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as e:
+        if os.environ.get("FINOPS_DEBUG"):
+            raise
+        hint = "This is a defect of finops: please report it, with what FINOPS_DEBUG=1 in the environment prints."
+        _tell(FinopsError(f"internal error: {type(e).__name__}: {e}", hint=hint))
+        code = FinopsError.exit_code
+    sys.exit(code or 0)
+
+
+def _tell(error: FinopsError) -> None:
+    """Print an error; with ``--json`` also as the document on stdout."""
+    click.echo(f"finops: {error}", err=True)
+    if "--json" in sys.argv:
+        told = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        click.echo(json.dumps({"version": 1, "error": told}))
+
+
+def _session(flags: dict[str, Any]) -> Session:
+    from finops_core.session import Session
+
+    shared = {name: flags[name] for name in ("config", "sets", "disable", "as_json", "quiet") if name in flags}
+    return Session(**shared)
+
+
+def _request(
+    *,
+    start: datetime | None,
+    days: int | None,
+    seed: int | None,
+    scale: float,
+    workers: int | None,
+    append: bool,
+    replace: bool,
+    **_: Any,
+) -> Request:
+    from finops_core.pipeline import Request
+
+    if append and replace:
+        raise UsageError("--append and --replace exclude each other", hint="Use one of them.")
+    return Request(
+        start=start.date() if start else None,
+        days=days,
+        seed=seed,
+        scale=scale,
+        workers=workers or os.cpu_count() or 1,
+        mode="append" if append else "replace" if replace else "fresh",
+    )
+
+
+def _names(text: str) -> list[str] | None:
+    """Names with commas between; ``None`` for all."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--plugins names nothing", hint="Name plugins with commas between, or all.")
+    return None if names == ["all"] else names
+
+
+def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        column, equals, value = text.partition("=")
+        if not (equals and column):
+            raise UsageError(f"{option} {text!r} is not of the form column=value")
+        if column in pairs:
+            raise UsageError(f"{option} names column {column!r} twice", hint="Keep one of them.")
+        pairs[column] = value
+    return pairs
+
+
+def _see(reports: Path) -> tuple[str, ...]:
+    return (f"Open {reports / 'index.html'}", "Next: finops serve --watch shows it live at http://127.0.0.1:8000")

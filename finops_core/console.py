@@ -1,0 +1,193 @@
+"""What people see on the terminal: progress, summaries, problems, the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from finops_core.importing import ImportResult
+    from finops_core.ledger.calls import LogCounts
+    from finops_core.plugins import Description, Problem
+    from finops_core.report import Report
+    from finops_core.simulation.recording import PatternTotals
+
+TOP_FINDINGS = 5
+STATE_STYLE = {"ready": "green", "empty": "yellow", "failed": "red"}
+
+
+class Terminal:
+    """Where a command writes: results to stdout, everything else to stderr.
+
+    Args:
+        quiet: Only results and problems.
+        json: Results are one JSON document, printed elsewhere; nothing else goes to stdout.
+    """
+
+    def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
+        self.out = Console(highlight=False, soft_wrap=True, stderr=json, quiet=quiet or json)
+        self.err = Console(highlight=False, soft_wrap=True, stderr=True)
+        self.quiet = quiet
+
+    @contextmanager
+    def simulating(self, names: Sequence[str]) -> Iterator[Callable[[str, float, int], None]]:
+        """A bar for each pattern; yields what tells how far one is."""
+        columns = (
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[calls]:>12,} calls"),
+        )
+        with Progress(*columns, console=self.err, disable=self.quiet) as progress:
+            tasks = {name: progress.add_task(name, total=1.0, calls=0) for name in names}
+
+            def tell(name: str, part: float, calls: int) -> None:
+                progress.update(tasks[name], completed=part, calls=calls)
+
+            yield tell
+            for task in progress.tasks:
+                if task.completed:
+                    progress.update(task.id, completed=1.0)
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[int, int], None]]:
+        """A bar for the bytes of a log; yields what tells how many are read."""
+        columns = (TextColumn("{task.description:<12}"), BarColumn(), TaskProgressColumn())
+        with Progress(*columns, console=self.err, disable=self.quiet, transient=True) as progress:
+            task = progress.add_task("reading", total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=max(1, total))
+
+    @contextmanager
+    def analyzing(self, count: int) -> Iterator[Callable[[str], None]]:
+        """A bar for analyzers; yields what tells that one begins."""
+        columns = (SpinnerColumn(), TextColumn("analyzing {task.fields[name]}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=self.err, disable=self.quiet, transient=True) as progress:
+            task = progress.add_task("analyzing", total=count, name="", start=True)
+            begun = -1
+
+            def tell(name: str) -> None:
+                nonlocal begun
+                begun += 1
+                progress.update(task, completed=begun, name=name)
+
+            yield tell
+
+    def patterns(self, patterns: Sequence[PatternTotals], whole: PatternTotals) -> None:
+        """The combined statistics of a simulation."""
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        table.add_column("pattern")
+        for name in ("calls", "customers", "cost", "tokens", "cost per call"):
+            table.add_column(name, justify="right")
+        for row in (*patterns, whole):
+            each = f"${row.cost_usd / row.calls:,.6f}" if row.calls else "-"
+            style = "bold" if row is whole else ""
+            cells = (row.name, f"{row.calls:,}", f"{row.customers:,}", f"${row.cost_usd:,.2f}", f"{row.tokens:,}", each)
+            table.add_row(*(Text(cell) for cell in cells), style=style)
+        self.out.print(table)
+
+    def log(self, path: object, counts: LogCounts, cost: Decimal) -> None:
+        """The conservation counts of a log."""
+        self.out.print(
+            Text(
+                f"\n{path}: {counts.lines:,} lines = {counts.header} header + {counts.repeated_headers:,} repeated + "
+                f"{counts.accepted:,} accepted + {counts.quarantined:,} quarantined + {counts.blank:,} blank + "
+                f"{counts.pending} pending; cost ${cost:,.2f}"
+            )
+        )
+
+    def reports(self, reports: Sequence[Report]) -> None:
+        """One line for each report, then the findings with most at stake."""
+        table = Table(box=None, header_style="bold", pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for report in reports:
+            name = Text(report.name, style=STATE_STYLE[report.state])
+            table.add_row(name, Text(report.answer))
+        self.out.print()
+        self.out.print(table, soft_wrap=False)
+        found = [(f.usd_per_month, f, r) for r in reports for f in r.findings if f.usd_per_month is not None]
+        top = sorted(found, key=lambda item: (-item[0], item[2].name, item[1].id))[:TOP_FINDINGS]
+        if top:
+            self.out.print(Text("\nMost at stake a month", style="bold"))
+            for amount, finding, _ in top:
+                self.out.print(Text(f"  ${amount:>12,.2f}  {finding.title}"))
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        """What plugins did wrong, a line each."""
+        for problem in problems:
+            self.err.print(Text(problem.line(), style="red"))
+
+    def next_step(self, *lines: str) -> None:
+        """What to do now."""
+        self.out.print()
+        for line in lines:
+            self.out.print(Text(line))
+
+    def check(self, log: Path, document: Mapping[str, Any], limit: int | None) -> None:
+        """What a log holds, line by line.
+
+        Args:
+            log: The file.
+            document: As ``finops check --json`` prints it.
+            limit: How many quarantined lines to list; ``None`` is all of them.
+        """
+        if document["refused"]:
+            self.err.print(Text(f"{document['refused']['code']}: {document['refused']['message']}", style="red"))
+            return
+        parts = ("header", "repeated_headers", "accepted", "quarantined", "blank", "pending")
+        sums = " + ".join(f"{document[part]:,} {part.replace('_', ' ')}" for part in parts)
+        self.out.print(Text(f"{log}: {document['lines']:,} lines = {sums}"))
+        self.out.print(Text(f"Cost of the accepted calls: ${Decimal(document['cost_usd']):,.9f}"))
+        for count, meaning in (
+            ("naive_timestamps", "times had no zone and were read as UTC"),
+            ("rounded_costs", "costs had more than nine fractional digits and were rounded"),
+        ):
+            if document[count]:
+                self.out.print(Text(f"{document[count]:,} {meaning}."))
+        if document["unknown_columns"]:
+            self.out.print(
+                Text(f"Columns that are not a call's were left out: {', '.join(document['unknown_columns'])}")
+            )
+        quarantine = document["quarantine"]
+        for line in quarantine[:limit]:
+            self.out.print(Text(f"  line {line['line']:,}  {line['code']}  {line['reason']}"))
+        if limit is not None and len(quarantine) > limit:
+            self.out.print(Text(f"  and {len(quarantine) - limit:,} more: finops check {log} --quarantine"))
+        if quarantine:
+            self.next_step(
+                "Correct these lines where they come from and append them again; the log itself stays as it is."
+            )
+
+    def imported(self, file: Path, log: Path, result: ImportResult) -> None:
+        """What an import brought, and what it left."""
+        self.out.print(
+            Text(f"{file}: {result.imported:,} of {result.rows:,} rows imported into {log}, ${result.cost_usd:,.2f}")
+        )
+
+    def plugin(self, description: Description) -> None:
+        """What a plugin offers."""
+        found = description.found
+        head = f"{found.kind.removesuffix('s')} of {found.distribution} {found.version}"
+        self.out.print(Text.assemble((found.name, "bold"), f", {head}: {description.summary}"))
+        if description.hooks:
+            self.out.print(Text(f"hooks: {', '.join(description.hooks)}"))
+        if description.parameters:
+            table = Table(box=None, header_style="bold", pad_edge=False)
+            for name in ("parameter", "type", "default", "set to", "meaning"):
+                table.add_column(name, overflow="fold")
+            for p in description.parameters:
+                table.add_row(*map(Text, (p.name, p.type, p.default, p.value or "", p.help)))
+            self.out.print()
+            self.out.print(table, soft_wrap=False)
+            self.out.print(Text(f"\nSet one with --set {found.name}.{description.parameters[0].name}=VALUE"))

@@ -1,0 +1,160 @@
+"""One invocation of ``finops``: its settings, its terminal, what failed, and the document it prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from finops_core import pipeline
+from finops_core.catalog import Catalog
+from finops_core.console import Terminal
+from finops_core.errors import UsageError
+from finops_core.ledger import Ledger
+from finops_core.ledger.calls import PeriodChoice
+from finops_core.plugins import Problem, check_settings, disabled_names, find, load, select
+from finops_core.settings import load_settings
+from finops_core.simulation.recording import PatternTotals, patterns_summary
+
+JSON_VERSION = 1
+PLUGIN_FAILED = 3
+
+
+class Session:
+    """What the commands share.
+
+    Args:
+        config: The settings file; ``None`` is ``finops.toml`` of the working directory, if there is one.
+        sets: ``plugin.field=value`` texts.
+        disable: ``no:NAME`` texts.
+        as_json: Print one JSON document instead of a summary.
+        quiet: Print neither progress nor summary.
+
+    Raises:
+        UsageError: A setting, or the name of a plugin, is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Path | None = None,
+        sets: tuple[str, ...] = (),
+        disable: tuple[str, ...] = (),
+        as_json: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        self.terminal = Terminal(quiet=quiet, json=as_json)
+        self.settings = load_settings(config, sets)
+        self.disabled = disabled_names(disable)
+        self.findings = find()
+        self._problems: list[Problem] = []
+        self._as_json = as_json
+        check_settings(self.findings, self.settings)
+        select(self.findings.found, "patterns", (), self.disabled)  # a wrong -p no:NAME is told before anything runs
+        self._note(self.findings.problems)
+
+    def simulate(self, names: Sequence[str] | None, log: Path, request: pipeline.Request) -> dict[str, Any]:
+        """Run patterns into the log and show their totals.
+
+        Args:
+            names: The patterns; ``None`` is all that are installed.
+            log: The call log.
+            request: Period, seed, scale, mode.
+
+        Returns:
+            The document's ``patterns`` and ``totals``.
+        """
+        patterns = load(select(self.findings.found, "patterns", names, self.disabled), self.settings)
+        if not patterns.plugins and not patterns.problems:
+            raise UsageError(
+                "no pattern is installed, or every one is disabled",
+                hint="Install one, such as: pip install finops-plugin-base",
+            )
+        catalog = Catalog(self.settings.catalog)
+        with self.terminal.simulating([p.found.name for p in patterns.plugins]) as progress:
+            simulation = pipeline.simulate(patterns, log, request, catalog, progress)
+        self._note(simulation.problems)
+        whole = patterns_summary(simulation.patterns)
+        if simulation.patterns:
+            self.terminal.patterns(simulation.patterns, whole)
+        return {"patterns": [_totals(p) for p in simulation.patterns], "totals": _totals(whole)}
+
+    def refresh(
+        self,
+        log: Path,
+        directory: Path,
+        analyzers: Sequence[str] | None = None,
+        choice: PeriodChoice | None = None,
+    ) -> tuple[pipeline.Publication, dict[str, Any]]:
+        """Ingest, analyze and publish, and show the counts and the answers.
+
+        Returns:
+            What was published, and the document's ``log``.
+        """
+        chosen = load(select(self.findings.found, "analyzers", analyzers, self.disabled), self.settings)
+        publishers = load(select(self.findings.found, "publishers", None, self.disabled), self.settings)
+        with self.terminal.reading() as progress:
+            ledger = pipeline.ingest(log, progress)
+        with self.terminal.analyzing(len(chosen.plugins)) as begun:
+            analysis = pipeline.analyze(ledger, chosen, self.settings, choice, begun)
+        publication = pipeline.publish(analysis, ledger, publishers, directory, self.settings, chosen)
+        self.terminal.log(log, ledger.counts, ledger.cost_usd)
+        self.terminal.reports(publication.analysis.reports)
+        self._note(publication.problems)
+        return publication, log_document(ledger)
+
+    def finish(self, document: Mapping[str, Any], *next_step: str) -> int:
+        """Print the document, or the next step for people.
+
+        Returns:
+            The exit code: 3 if some plugin failed, else 0.
+        """
+        code = PLUGIN_FAILED if self._problems else 0
+        if self._as_json:
+            problems = [
+                {"plugin": p.plugin, "distribution": p.distribution, "version": p.version, "message": p.message}
+                for p in self._problems
+            ]
+            print_json({**document, "problems": problems})
+        else:
+            self.terminal.next_step(*next_step)
+        return code
+
+    def _note(self, problems: Sequence[Problem]) -> None:
+        self._problems.extend(problems)
+        self.terminal.problems(problems)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one versioned document on stdout; money in it is decimal text."""
+    print(json.dumps({"version": JSON_VERSION, **document}, default=str, ensure_ascii=False))  # noqa: T201 - the result
+
+
+def log_document(ledger: Ledger) -> dict[str, Any]:
+    """A log's conservation counts, as ``--json`` prints them."""
+    counts = ledger.counts
+    return {
+        "path": str(ledger.log),
+        "lines": counts.lines,
+        "header": counts.header,
+        "repeated_headers": counts.repeated_headers,
+        "accepted": counts.accepted,
+        "quarantined": counts.quarantined,
+        "blank": counts.blank,
+        "pending": counts.pending,
+        "cost_usd": f"{ledger.cost_usd:.9f}",
+        "naive_timestamps": counts.naive_timestamps,
+        "rounded_costs": counts.rounded_costs,
+        "unknown_columns": list(counts.unknown_columns),
+    }
+
+
+def _totals(totals: PatternTotals) -> dict[str, Any]:
+    return {
+        "name": totals.name,
+        "calls": totals.calls,
+        "customers": totals.customers,
+        "cost_usd": f"{totals.cost_usd:.9f}",
+        "tokens": totals.tokens,
+    }
