@@ -1,0 +1,19 @@
+// What of Apache ECharts the pages use; charts.js is the only script that calls it.
+import { init, use } from "echarts/core";
+import { BarChart, CustomChart, HeatmapChart, LineChart, ScatterChart } from "echarts/charts";
+import { GridComponent, TooltipComponent, VisualMapContinuousComponent } from "echarts/components";
+import { SVGRenderer } from "echarts/renderers";
+
+use([
+  BarChart,
+  CustomChart,
+  HeatmapChart,
+  LineChart,
+  ScatterChart,
+  GridComponent,
+  TooltipComponent,
+  VisualMapContinuousComponent,
+  SVGRenderer,
+]);
+
+export { init };

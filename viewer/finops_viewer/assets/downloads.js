@@ -1,0 +1,47 @@
+// Downloads: a table as CSV, a chart as SVG.
+"use strict";
+
+finops.downloads = (() => {
+  const FORMULA = /^[=+\-@\t\r]/;
+  const NUMBER = /^[+-]?\d+(\.\d+)?$/;
+
+  // A text cell that a spreadsheet would run as a formula gets an apostrophe; true numbers stay numbers.
+  function field(value, unit) {
+    if (value === null || value === undefined) return "";
+    let text = String(value);
+    if (finops.format.isText(unit) && FORMULA.test(text) && !NUMBER.test(text)) text = `'${text}`;
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  }
+
+  function csv(table) {
+    const header = table.columns.map((c) =>
+      field(finops.format.isText(c.unit) ? c.label : `${c.label} (${c.unit})`, "text"),
+    );
+    const rows = [...table.rows, table.other, table.total].filter(Boolean);
+    const lines = rows.map((row) => row.map((value, i) => field(value, table.columns[i].unit)).join(","));
+    return [header.join(","), ...lines].join("\r\n") + "\r\n";
+  }
+
+  function save(name, type, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  function start() {
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button?.dataset.csv) {
+        const id = button.dataset.csv;
+        save(`${id}.csv`, "text/csv;charset=utf-8", csv(finops.page.data().tables[id]));
+      } else if (button?.dataset.svg) {
+        const id = button.dataset.svg;
+        save(`${id}.svg`, "image/svg+xml", finops.charts.svg(id));
+      }
+    });
+  }
+
+  return { csv, start };
+})();

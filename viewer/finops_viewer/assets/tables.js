@@ -1,0 +1,105 @@
+// Tables: sorting by any column, and the rows that the page holds beyond the first ones.
+"use strict";
+
+finops.tables = (() => {
+  const STEP = 250;
+  const states = new Map(); // by table id: {column, direction, shown}; outlives an update of the page
+
+  function data(id) {
+    return finops.page.data().tables[id];
+  }
+
+  function compare(unit) {
+    if (finops.format.isText(unit)) {
+      const collator = new Intl.Collator("en", { numeric: true });
+      return (a, b) => collator.compare(a, b);
+    }
+    return (a, b) => Number(a) - Number(b);
+  }
+
+  function sorted(table, column, direction) {
+    if (column === null) return table.rows;
+    const by = compare(table.columns[column].unit);
+    const sign = direction === "ascending" ? 1 : -1;
+    return [...table.rows].sort((a, b) => {
+      const [left, right] = [a[column], b[column]];
+      if (left === null || right === null) return (left === null) - (right === null); // unknown is last either way
+      return sign * by(left, right);
+    });
+  }
+
+  function rowElement(row, columns) {
+    const line = document.createElement("tr");
+    row.forEach((value, i) => {
+      const cell = document.createElement(i === 0 ? "th" : "td");
+      if (i === 0) cell.scope = "row";
+      if (!finops.format.isText(columns[i].unit)) cell.className = "n";
+      cell.textContent = finops.format.full(value, columns[i].unit);
+      line.append(cell);
+    });
+    return line;
+  }
+
+  function draw(element) {
+    const id = element.dataset.table;
+    const state = states.get(id);
+    const table = data(id);
+    if (!state || !table) return;
+    if (state.column !== null && state.column >= table.columns.length) state.column = null;
+    const rows = sorted(table, state.column, state.direction).slice(0, state.shown);
+    element.tBodies[0].replaceChildren(...rows.map((row) => rowElement(row, table.columns)));
+    element.querySelectorAll("thead th").forEach((header, i) => {
+      if (i === state.column) header.setAttribute("aria-sort", state.direction);
+      else header.removeAttribute("aria-sort");
+    });
+    const remark = document.getElementById(`r-${id}`);
+    const count = remark.querySelector(".count");
+    if (count) {
+      const all = table.rows.length.toLocaleString("en-US");
+      const done = rows.length === table.rows.length;
+      count.textContent = done ? `All ${all} rows.` : `${rows.length.toLocaleString("en-US")} of ${all} rows.`;
+      remark.querySelector("button").hidden = done;
+    }
+  }
+
+  function stateOf(element) {
+    const id = element.dataset.table;
+    if (!states.has(id)) states.set(id, { column: null, direction: null, shown: element.tBodies[0].rows.length });
+    return states.get(id);
+  }
+
+  function sort(button) {
+    const element = button.closest("table");
+    const state = stateOf(element);
+    const column = Number(button.dataset.column);
+    const numeric = !finops.format.isText(data(element.dataset.table).columns[column].unit);
+    const first = numeric ? "descending" : "ascending";
+    const second = numeric ? "ascending" : "descending";
+    // A third press gives the report's own order back.
+    if (state.column !== column) Object.assign(state, { column, direction: first });
+    else if (state.direction === first) state.direction = second;
+    else state.column = null;
+    draw(element);
+  }
+
+  function more(button) {
+    const element = document.getElementById(`t-${button.dataset.more}`);
+    stateOf(element).shown += STEP;
+    draw(element);
+  }
+
+  // After an update of the page: rows as the reader had them.
+  function restore() {
+    document.querySelectorAll("table[data-table]").forEach(draw);
+  }
+
+  function start() {
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button?.matches(".sort")) sort(button);
+      else if (button?.dataset.more) more(button);
+    });
+  }
+
+  return { start, restore };
+})();

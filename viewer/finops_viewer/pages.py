@@ -1,0 +1,271 @@
+"""From reports to pages: what a page shows, and Jinja2 with autoescape for how."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from finops_core.report import Chart, Column, Finding, Metric, Report, Table
+from finops_viewer import units
+from finops_viewer.record import About
+
+SHOWN_ROWS = 25
+"""Rows of a table that are in the page's HTML; the others are in its data, one press away."""
+SHOWN_FINDINGS = 10
+"""Findings that the home page shows unfolded."""
+STYLE = "viewer.css"
+EARLY_SCRIPT = "theme.js"
+"""Runs before the first paint, so that a chosen theme does not flash."""
+SCRIPTS = ("echarts.min.js", "format.js", "charts.js", "tables.js", "downloads.js", "morph.js", "live.js", "page.js")
+
+_SPARK_WIDTH, _SPARK_HEIGHT = 120, 28
+_CONFIDENCE = {"high": "High confidence", "medium": "Medium confidence", "low": "Low confidence"}
+_SEVERITY = {"good": "Good news", "info": "For information", "warning": "Act soon", "critical": "Act now"}
+_STATE = {"ready": "Ready", "empty": "Nothing to show", "failed": "Failed"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A report as a page shows it.
+
+    Attributes:
+        report: The content: this publication's, or the last good one if the plugin failed since.
+        latest: What this publication's analysis returned.
+        about: The facts of the publication that made the content.
+    """
+
+    report: Report
+    latest: Report
+    about: About
+
+    @property
+    def state(self) -> Literal["ready", "empty", "failed"]:
+        """The state of the latest analysis."""
+        return self.latest.state
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether the content is older than the publication."""
+        return self.report is not self.latest
+
+    @property
+    def headline(self) -> Metric | None:
+        """The metric on the report's card."""
+        return next((m for m in self.report.metrics if m.id == self.report.headline), None)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A metric against the period before, in words."""
+
+    text: str
+    mood: Literal["good", "bad", "neutral"]
+
+
+@dataclass(frozen=True)
+class Inline:
+    """What a page holds itself instead of referring to files.
+
+    Attributes:
+        policy: The page's content security policy.
+        style: Its style sheet.
+        early_script: The script that runs before the first paint.
+        scripts: The others, in order.
+    """
+
+    policy: str
+    style: Markup
+    early_script: Markup
+    scripts: tuple[Markup, ...]
+
+
+def render_report(shown: Shown, others: Sequence[Shown], about: About, inline: Inline | None = None) -> str:
+    """The page of one report.
+
+    Args:
+        shown: The report.
+        others: All reports of the publication, for the navigation.
+        about: How the publication was made.
+        inline: Makes a page that needs no other file.
+    """
+    tables = {t.id: t for _, t in _tables(shown.report)}
+    charts = {b.id: b.model_dump() for s in shown.report.sections for b in s.blocks if b.type == "chart"}
+    data = {"run_id": about.run_id, "tables": {k: _table_data(t) for k, t in tables.items()}, "charts": charts}
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            shown=shown,
+            report=shown.report,
+            others=others,
+            about=about,
+            tables=tables,
+            data=_json(data),
+            page=shown.report.name,
+            inline=inline,
+        )
+    )
+
+
+def render_home(all_shown: Sequence[Shown], about: About) -> str:
+    """The home page: headline numbers, a card per report, findings by dollars a month."""
+    findings = ranked([(s, f) for s in all_shown for f in s.report.findings])
+    return (
+        _environment()
+        .get_template("home.html")
+        .render(
+            others=all_shown,
+            about=about,
+            metrics=[(s, m) for s in all_shown for m in s.report.metrics if m.home],
+            comparisons=sorted({s.report.comparison for s in all_shown if s.report.comparison}),
+            findings=findings[:SHOWN_FINDINGS],
+            more_findings=findings[SHOWN_FINDINGS:],
+            data=_json({"run_id": about.run_id, "tables": {}, "charts": {}}),
+            page="index",
+        )
+    )
+
+
+def render_waiting(message: str, hint: str) -> str:
+    """The page that the server shows while there is no publication yet."""
+    return (
+        _environment()
+        .get_template("waiting.html")
+        .render(
+            message=message,
+            hint=hint,
+            others=(),
+            about=None,
+            data=_json({"run_id": "", "tables": {}, "charts": {}}),
+            page="index",
+        )
+    )
+
+
+def assets() -> dict[str, bytes]:
+    """The files that pages refer to, by path relative to the page."""
+    folder = files("finops_viewer") / "assets"
+    return {f"assets/{name}": (folder / name).read_bytes() for name in (STYLE, EARLY_SCRIPT, *SCRIPTS)}
+
+
+def ranked(findings: Iterable[tuple[Shown, Finding]]) -> list[tuple[Shown, Finding]]:
+    """Findings by dollars a month, the dearest first; those without an amount last, by severity."""
+    order = list(_SEVERITY)
+    return sorted(
+        findings,
+        key=lambda x: (
+            x[1].usd_per_month is None,
+            -(x[1].usd_per_month or 0),
+            -order.index(x[1].severity),
+            x[0].report.name,
+            x[1].id,
+        ),
+    )
+
+
+def change(metric: Metric) -> Change | None:
+    """How a metric moved against the period before; ``None`` where there is nothing to compare."""
+    if metric.current is None or metric.previous is None or metric.unit in units.TEXT_UNITS:
+        return None
+    now, before = Decimal(metric.current), Decimal(metric.previous)
+    if now == before:
+        return Change("unchanged", "neutral")
+    direction = "higher" if now > before else "lower"
+    mood: Literal["good", "bad", "neutral"] = (
+        "neutral" if metric.better is None else "good" if metric.better == direction else "bad"
+    )
+    word = "up" if now > before else "down"
+    if metric.unit == "percent":
+        return Change(f"{word} {units.full(abs(now - before), 'ratio').removesuffix('×')} points", mood)
+    if before <= 0:
+        return Change(f"{word} from {units.tile(metric.previous, metric.unit)}", mood)
+    return Change(f"{word} {units.full(float(abs(now - before) / before * 100), 'percent')}", mood)
+
+
+def table_of(chart: Chart) -> Table:
+    """The numbers of a chart as a table: its twin for readers who cannot or will not see it."""
+    rows: list[tuple[Any, ...]]
+    if chart.kind == "scatter":
+        columns = [
+            Column(name="label", label="Name"),
+            Column(name="x", label=chart.x.label, unit=chart.x.unit),
+            Column(name="y", label=chart.y.label, unit=chart.y.unit),
+            Column(name="highlight", label="Marked"),
+        ]
+        rows = [(p.label, p.x, p.y, "yes" if p.highlight else "no") for p in chart.points]
+    else:
+        x_unit = chart.x.unit if chart.x.unit in {"date", "time"} else "text"
+        columns = [Column(name="x", label=chart.x.label, unit=x_unit)]
+        columns += [
+            Column(name=f"y{i}", label=s.name or chart.y.label, unit=chart.y.unit) for i, s in enumerate(chart.series)
+        ]
+        rows = list(zip(chart.categories, *(s.values for s in chart.series), strict=True))
+    return Table(id=chart.id, title=chart.title, columns=tuple(columns), rows=tuple(rows))
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The points of a polyline that fills the card's small box; empty for fewer than two values."""
+    if len(values) < 2:
+        return ""
+    low, high = min(values), max(values)
+    height = _SPARK_HEIGHT - 4
+    return " ".join(
+        f"{i * _SPARK_WIDTH / (len(values) - 1):.1f},"
+        f"{2 + height * (1 - (v - low) / (high - low)) if high > low else _SPARK_HEIGHT / 2:.1f}"
+        for i, v in enumerate(values)
+    )
+
+
+def _tables(report: Report) -> list[tuple[str, Table]]:
+    """Every table of a report and the twin of every chart, by block id."""
+    return [(b.id, b if isinstance(b, Table) else table_of(b)) for section in report.sections for b in section.blocks]
+
+
+def _table_data(table: Table) -> dict[str, Any]:
+    kept = table.model_dump(include={"title", "rows", "total", "other"})
+    return {**kept, "columns": [{"label": c.label, "unit": c.unit} for c in table.columns]}
+
+
+def _json(data: Mapping[str, Any]) -> Markup:
+    """JSON that cannot end the script element it stands in, nor a line of JavaScript; decimals are text."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=lambda number: f"{number:f}")
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _shown_text(value: Any) -> Any:
+    return units.plain(value) if type(value) is str else value
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("finops_viewer"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown_text,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(full=units.full, tile=units.tile, change=change, sparkline=sparkline)
+    environment.globals.update(
+        confidence=_CONFIDENCE,
+        severity=_SEVERITY,
+        states=_STATE,
+        text_units=units.TEXT_UNITS,
+        shown_rows=SHOWN_ROWS,
+        style=STYLE,
+        early_script=EARLY_SCRIPT,
+        scripts=SCRIPTS,
+        inline=None,
+    )
+    return environment

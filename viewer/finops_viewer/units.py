@@ -1,0 +1,97 @@
+"""How a number of a named unit reads: the server's half.
+
+``assets/format.js`` is the other half, for what a page draws itself. Both round half away from zero on the
+exact value, and a test compares them cell by cell.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from finops_core.money import EXACT
+from finops_core.report import TEXT_UNITS, Cell, Unit
+
+MISSING = "–"
+MINUS = "−"
+LONGEST_TEXT = 160
+"""Characters of a cell's text that are shown; downloads hold all of it."""
+
+_EXACT_HALF_UP = Context(prec=EXACT.prec, rounding=ROUND_HALF_UP)
+# Characters that change how the text around them reads: controls, and marks that reverse its direction.
+_TREACHEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_SUFFIX: dict[Unit, str] = {
+    "tokens_per_s": " tok/s",
+    "ms": " ms",
+    "percent": "%",
+    "ratio": "×",
+    "days": " days",
+    "hours": " h",
+}
+
+
+def plain(text: str) -> str:
+    """Text of which every character shows: what would reorder or hide its surroundings becomes U+FFFD."""
+    return _TREACHEROUS.sub("\ufffd", text)
+
+
+def full(value: Cell, unit: Unit) -> str:
+    """A value as tables show it.
+
+    Dollars have two decimals from one dollar on and three significant digits below; whole numbers are whole,
+    other numbers have at most two decimals.
+    """
+    if value is None:
+        return MISSING
+    if unit == "time":
+        return str(value).replace("T", " ").replace(":00Z", "").removesuffix("Z") + " UTC"
+    if unit in TEXT_UNITS:
+        text = str(value)
+        return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    number = value if isinstance(value, Decimal) else Decimal(value)
+    return _signed(number, unit, _decimals(abs(number), unit))
+
+
+def tile(value: Cell, unit: Unit) -> str:
+    """A value as a headline: large amounts without their small digits."""
+    if value is None or unit in TEXT_UNITS:
+        return full(value, unit)
+    number = value if isinstance(value, Decimal) else Decimal(value)
+    size = abs(number)
+    for limit, letter in ((Decimal(10**9), "B"), (Decimal(10**6), "M")):
+        if size >= limit:
+            scaled = number / limit
+            return _signed(scaled, unit, 2 if abs(scaled) < 100 else 1, letter)
+    return _signed(number, unit, 0) if unit == "usd" and size >= 1000 else full(value, unit)
+
+
+def _decimals(size: Decimal, unit: Unit) -> int:
+    """How many decimals a magnitude is shown with."""
+    if unit == "usd":
+        return 2 if size >= 1 or not size else _significant(size, 3, least=2)
+    if unit in {"percent", "tokens_per_s"}:
+        return 1 if size >= Decimal("0.1") or not size else _significant(size, 2, least=1)
+    if unit == "ratio":
+        return 2
+    if size == size.to_integral_value():
+        return 0
+    return 0 if size >= 1000 else 1 if size >= 10 else 2
+
+
+def _significant(size: Decimal, digits: int, *, least: int) -> int:
+    """Decimals for that many significant digits of a number below one, nine at most, no closing zeros."""
+    decimals = min(9, digits - 1 - size.adjusted())
+    text = f"{_rounded(size, decimals):f}"
+    while decimals > least and text.endswith("0"):
+        text, decimals = text[:-1], decimals - 1
+    return decimals
+
+
+def _rounded(number: Decimal, decimals: int) -> Decimal:
+    return number.quantize(Decimal(1).scaleb(-decimals), context=_EXACT_HALF_UP)
+
+
+def _signed(number: Decimal, unit: Unit, decimals: int, letter: str = "") -> str:
+    rounded = _rounded(number, decimals)
+    sign = MINUS if rounded < 0 else ""
+    return f"{sign}{'$' if unit == 'usd' else ''}{abs(rounded):,f}{letter}{_SUFFIX.get(unit, '')}"

@@ -1,0 +1,214 @@
+"""What the pages say, and that nothing in a report can become markup."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from finops_viewer import pages, units
+from finops_viewer.publisher import HtmlPublisher
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finops_core.report import Metric, Report
+from finops_core.site import Site
+
+
+class Outline(HTMLParser):
+    """A page as its tags and attribute names, in order, and as its visible text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, ...]] = []
+        self.text = ""
+        self.data = ""
+        self._in_script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, *(name for name, _ in attrs)))
+        self._in_script = tag == "script"
+
+    def handle_endtag(self, tag: str) -> None:
+        self.tags.append(("/" + tag,))
+        self._in_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script:
+            self.data += data
+        else:
+            self.text += data
+
+    def handle_comment(self, data: str) -> None:
+        self.tags.append(("comment",))
+
+
+@pytest.fixture
+def publish(tmp_path: Path, site_in: Callable[..., Site]) -> Callable[..., dict[str, str]]:
+    def publish(*reports: Report, **site: object) -> dict[str, str]:
+        HtmlPublisher().publish(sorted(reports, key=lambda r: r.name), site_in(tmp_path, **site))
+        return {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.html")}
+
+    return publish
+
+
+def test_every_report_has_a_page_whatever_its_state(
+    publish: Callable[..., dict[str, str]], reports: list[Report]
+) -> None:
+    written = publish(*reports)
+    assert set(written) == {"index.html", *(f"{r.name}.html" for r in reports)}
+    assert "No customer has a known tier price" in written["customer_profitability.html"]
+    failed = Outline(written["finops_realtime.html"]).text
+    for words in ("realtime", "finops-plugin-domains 0.1.0", "budgets.total.all", "Correct the budget", "ValueError"):
+        assert words in failed
+
+
+def test_hostile_text_leaves_tags_and_attributes_as_harmless_text_does(
+    publish: Callable[..., dict[str, str]], make_report: Callable[..., Report], hostile: str
+) -> None:
+    harmless, attacked = publish(make_report("harmless")), publish(make_report(hostile))
+    for page, html in attacked.items():
+        assert Outline(html).tags == Outline(harmless[page]).tags, page
+        data = json.loads(Outline(html).data)
+        assert page == "index.html" or data["tables"]["t"]["rows"][0][0] == hostile, "the data hold the text as it was"
+
+
+def test_marks_that_reverse_text_are_shown_instead_of_obeyed(
+    publish: Callable[..., dict[str, str]], make_report: Callable[..., Report]
+) -> None:
+    text = Outline(publish(make_report("a\u202eb"))["their_report.html"]).text
+    assert "a\ufffdb" in text
+    assert "\u202e" not in text
+
+
+def test_page_data_cannot_end_their_script_element(
+    publish: Callable[..., dict[str, str]], make_report: Callable[..., Report]
+) -> None:
+    html = publish(make_report("</script>&\u2028\u2029"))["their_report.html"]
+    (data,) = re.findall(r'id="page-data">(.*?)</script>', html, re.DOTALL)
+    assert not set("<>&\u2028\u2029") & set(data)
+
+
+def test_page_data_hold_money_as_plain_decimals(
+    publish: Callable[..., dict[str, str]], make_report: Callable[..., Report]
+) -> None:
+    data = json.loads(Outline(publish(make_report())["their_report.html"]).data)
+    assert data["tables"]["t"]["total"][1] == "6.000000000"
+
+
+def test_the_home_page_ranks_findings_by_dollars_a_month(
+    publish: Callable[..., dict[str, str]], reports: list[Report]
+) -> None:
+    text = Outline(publish(*reports)["index.html"]).text
+    places = [text.index(words) for words in ("gpt-5 makes 45%", "Failed calls of gemini", "No change of price")]
+    assert places == sorted(places)  # $4,210.50, $96.20, no amount
+
+
+def test_findings_link_to_the_section_that_proves_them(
+    publish: Callable[..., dict[str, str]], reports: list[Report]
+) -> None:
+    written = publish(*reports)
+    for page, html in written.items():
+        for target, anchor in re.findall(r'href="([^"#]*)#([^"]+)"', html):
+            assert f'id="{anchor}"' in written[target or page], f"{page} links to {target}#{anchor}"
+
+
+def test_ids_are_unique_in_a_page(publish: Callable[..., dict[str, str]], reports: list[Report]) -> None:
+    for page, html in publish(*reports).items():
+        ids = re.findall(r'\sid="([^"]+)"', html)
+        assert len(ids) == len(set(ids)), page
+
+
+def test_long_tables_are_cut_in_the_page_and_whole_in_its_data(
+    publish: Callable[..., dict[str, str]], reports: list[Report]
+) -> None:
+    html = publish(*reports)["finops_understanding.html"]
+    rows = json.loads(Outline(html).data)["tables"]["customers"]["rows"]
+    assert len(rows) == 600
+    assert rows[pages.SHOWN_ROWS - 1][0] in Outline(html).text
+    assert rows[pages.SHOWN_ROWS][0] not in Outline(html).text
+
+
+def test_a_page_says_how_its_numbers_came_about(publish: Callable[..., dict[str, str]], reports: list[Report]) -> None:
+    text = " ".join(Outline(publish(*reports)["finops_understanding.html"]).text.split())
+    assert "1,000 lines of data/simulated_calls.csv = 990 accepted + 4 quarantined + 1 header + 5 blank" in text
+    for words in ("2026-01-05 to 2026-02-03", "2026-02-03 23:59 UTC", "US dollars", "run-1", "Q_COST", "html 0.1.0"):
+        assert words in text
+
+
+def test_pages_refer_to_nothing_outside(publish: Callable[..., dict[str, str]], reports: list[Report]) -> None:
+    for html in publish(*reports).values():
+        assert not re.findall(r'(?:src|href)="(?!assets/|data:,|#|[a-z_]+\.html)', html)
+        assert not re.findall(r"<[^>]+\s(?:style|on\w+)=", html)
+
+
+@pytest.mark.parametrize(
+    ("unit", "current", "previous", "better", "text", "mood"),
+    [
+        ("usd", "110", "100", "lower", "up 10.0%", "bad"),
+        ("usd", "75", "100", "lower", "down 25.0%", "good"),
+        ("count", 3, 2, None, "up 50.0%", "neutral"),
+        ("percent", 30.0, 32.5, "higher", "down 2.50 points", "bad"),
+        ("usd", "5", "0", "lower", "up from $0.00", "bad"),
+        ("usd", "5", "5", "lower", "unchanged", "neutral"),
+    ],
+)
+def test_changes_are_put_in_words(
+    unit: str, current: object, previous: object, better: str | None, text: str, mood: str
+) -> None:
+    metric = Metric(id="m", label="m", value=1, unit=unit, current=current, previous=previous, better=better)
+    assert pages.change(metric) == pages.Change(text, mood)
+
+
+def test_nothing_to_compare_is_no_change() -> None:
+    assert pages.change(Metric(id="m", label="m", value=1, unit="count", current=1)) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (None, "usd", "–"),
+        (Decimal("1234.565"), "usd", "$1,234.57"),
+        (Decimal("-0.005"), "usd", "−$0.005"),
+        (Decimal("0.0123456"), "usd", "$0.0123"),
+        (Decimal("0.000000001"), "usd", "$0.000000001"),
+        (Decimal("0.5"), "usd", "$0.50"),
+        (Decimal(0), "usd", "$0.00"),
+        (12.34, "percent", "12.3%"),
+        (0.042, "percent", "0.042%"),
+        (1.5, "ratio", "1.50×"),
+        (1234567, "count", "1,234,567"),
+        (12.34, "count", "12.3"),
+        (1234.5, "ms", "1,235 ms"),
+        ("2026-01-05T08:00:00Z", "time", "2026-01-05 08:00 UTC"),
+        ("2026-01-05T08:00:07Z", "time", "2026-01-05 08:00:07 UTC"),
+        ("x" * 200, "text", "x" * 160 + "…"),
+    ],
+)
+def test_units_read_as_stated(value: object, unit: units.Unit, text: str) -> None:
+    assert units.full(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (Decimal("12345.67"), "usd", "$12,346"),
+        (Decimal("999.99"), "usd", "$999.99"),
+        (1_234_567_890, "tokens", "1.23B"),
+        (123_456_789, "tokens", "123.5M"),
+    ],
+)
+def test_headlines_leave_out_small_digits(value: object, unit: units.Unit, text: str) -> None:
+    assert units.tile(value, unit) == text
+
+
+@given(st.lists(st.floats(min_value=-1e9, max_value=1e9), min_size=2, max_size=40))
+def test_a_sparkline_stays_in_its_box(values: list[float]) -> None:
+    points = [tuple(map(float, p.split(","))) for p in pages.sparkline(values).split()]
+    assert [p[0] for p in points] == sorted(p[0] for p in points)
+    assert all(0 <= x <= 120 and 0 <= y <= 28 for x, y in points)
