@@ -74,6 +74,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("source", "text", "the plugin or importer that wrote the row"),
     Column("tags", "text", "a JSON object of further labels"),
 )
+"""Every column of a call, in the order of the log's header."""
 
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 REQUIRED: tuple[str, ...] = tuple(column.name for column in COLUMNS if column.required)

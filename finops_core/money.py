@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 NANO = Decimal("0.000000001")
+"""The smallest amount of money: one nano-dollar."""
 NANOS_PER_USD = 1_000_000_000
 
 # Sums of millions of DECIMAL(18,9) reach 38 digits; the default context of 28 would round them silently.
