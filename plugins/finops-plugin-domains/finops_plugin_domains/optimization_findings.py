@@ -1,0 +1,218 @@
+"""The findings of the optimization report: what is worth acting on, and why one may believe it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from finops_core import Calls, Finding, count, dollars, listing, percent, plural
+from finops_plugin_domains.evidence import Record, Use, step
+from finops_plugin_domains.optimization_prices import unpriced_text
+from finops_plugin_domains.optimization_sections import length
+from finops_plugin_domains.potential import Potential
+from finops_plugin_domains.savings import CAUTIOUS, HOPEFUL
+
+if TYPE_CHECKING:
+    from finops_plugin_domains.optimization import OptimizationAnalyzer
+
+TOP_SWITCHES = 5
+WELL_TRIED = 10
+"""A model is well tried on a task with this many times the calls that it needs to qualify."""
+
+
+def findings(
+    analyzer: OptimizationAnalyzer,
+    calls: Calls,
+    potential: Potential,
+    known: Mapping[Use, Record],
+    cost: Decimal,
+) -> tuple[Finding, ...]:
+    """What to act on, the most dollars first; with nothing to act on, what was checked."""
+    worth = cost * Decimal(str(analyzer.finding_percent)) / 100
+    found = [
+        *_switches(analyzer, potential, known, worth),
+        *_caching(potential, worth),
+        *_batches(analyzer, potential, worth),
+        *_commitments(analyzer, potential, worth),
+        *_failed(calls, potential, worth),
+    ]
+    found.sort(key=lambda f: (-(f.usd_per_month or 0), f.id))
+    return (*(found or [_nothing(potential)]), *_mismatches(potential), *_unpriced(calls))
+
+
+def _switches(
+    analyzer: OptimizationAnalyzer, potential: Potential, known: Mapping[Use, Record], worth: Decimal
+) -> list[Finding]:
+    found = []
+    month = potential.period.per_month
+    for i, (use, target, outcome) in enumerate(potential.switches[:TOP_SWITCHES]):
+        if outcome.saving(CAUTIOUS) < worth:
+            continue
+        now, other = known[use], known[(use[0], *target)]
+        tried = other.calls >= WELL_TRIED * analyzer.minimum_calls
+        speed = (
+            "; latency is not in the log"
+            if now.latency_ms is None or other.latency_ms is None
+            else f", median {other.latency_ms / 1000:.1f} s (now {now.latency_ms / 1000:.1f} s)"
+        )
+        low, high = (dollars(month(outcome.saving(end))) for end in (CAUTIOUS, HOPEFUL))
+        found.append(
+            Finding(
+                id=f"switch-{i + 1}",
+                title=f"Moving {step(use, target)} would save {low} to {high} a month, if its answers are good enough.",
+                who=f"{use[0]} on {use[2]}",
+                usd_per_month=month(outcome.saving(CAUTIOUS)),
+                confidence="medium" if tried and use[1] == target[0] else "low",
+                why_sure=f"Every call is priced again at its date. {target[1]} had {plural(other.calls, 'call')} of "
+                f"this task: {percent(other.failed_percent)} failed (now {percent(now.failed_percent)}){speed}. The "
+                f"amount assumes {length(analyzer.output_percent[1])}; quality is not measured.",
+                action=f"Compare {target[1]} with {use[2]} on a sample of {use[0]}, then make it the task's default.",
+                section="switches",
+                severity="warning" if i == 0 else "info",
+            )
+        )
+    return found
+
+
+def _caching(potential: Potential, worth: Decimal) -> list[Finding]:
+    bound = potential.alone(HOPEFUL, "cache")
+    if bound <= 0 or bound < worth:
+        return []
+    monthly = potential.period.per_month(bound)
+    return [
+        Finding(
+            id="caching",
+            title=f"Input that repeats within sessions could be read from the cache, for at most {dollars(monthly)} a "
+            "month.",
+            who="long prompts in sessions",
+            usd_per_month=monthly,
+            confidence="low",
+            why_sure="An upper bound: lengths are in the log, prompts are not.",
+            action="Put what repeats at the front of the prompt and switch prompt caching on, then watch the hit rate.",
+            section="caching",
+        )
+    ]
+
+
+def _batches(analyzer: OptimizationAnalyzer, potential: Potential, worth: Decimal) -> list[Finding]:
+    saving = potential.alone(CAUTIOUS, "batch")
+    if saving <= 0 or saving < worth:
+        return []
+    monthly = potential.period.per_month(saving)
+    tasks = listing(sorted(analyzer.batch_tasks or ()))
+    return [
+        Finding(
+            id="batch",
+            title=f"Sending {tasks} in batches would save {dollars(monthly)} a month.",
+            who=tasks,
+            usd_per_month=monthly,
+            confidence="high",
+            why_sure="Logged cost times the discount that is set; whether the task can wait is your setting.",
+            action="Queue these calls for the provider's batch interface.",
+            section="batch",
+        )
+    ]
+
+
+def _commitments(analyzer: OptimizationAnalyzer, potential: Potential, worth: Decimal) -> list[Finding]:
+    found = []
+    for i, provider in enumerate(sorted(analyzer.commitments or {})):
+        commitment = potential.commitment(provider, CAUTIOUS)
+        if commitment is None or commitment.saving < worth or commitment.saving <= 0:
+            continue
+        monthly = potential.period.per_month(commitment.saving)
+        found.append(
+            Finding(
+                id=f"commitment-{i + 1}",
+                title=f"Committing {dollars(commitment.usd_per_hour)} an hour to {provider} would save "
+                f"{dollars(monthly)} a month, after the other savings.",
+                who=provider,
+                usd_per_month=monthly,
+                confidence="medium",
+                why_sure="Hour by hour on the period's usage less the cautious savings: "
+                f"{percent(commitment.used_percent)} of what it covers is used, it breaks even at "
+                f"{percent(commitment.break_even_percent)}. Usage to come may differ.",
+                action="Commit after the model switches are decided, not before: they lower what there is to cover.",
+                section="commitment",
+            )
+        )
+    return found
+
+
+def _failed(calls: Calls, potential: Potential, worth: Decimal) -> list[Finding]:
+    cost = potential.alone(HOPEFUL, "failed")
+    if cost <= 0 or cost < worth:
+        return []
+    rows = calls.rows(
+        "SELECT status, count(*) AS n, sum(cost_usd) AS cost FROM calls WHERE status <> 'success' AND cost_usd > 0 "
+        "GROUP BY status ORDER BY cost DESC, status"
+    )
+    monthly = potential.period.per_month(cost)
+    worst = rows[0]
+    return [
+        Finding(
+            id="failed",
+            title=f"Failed calls cost {dollars(monthly)} a month, most of it {worst['status']} "
+            f"({plural(worst['n'], 'call')}, {dollars(worst['cost'])}).",
+            who=str(worst["status"]),
+            usd_per_month=monthly,
+            confidence="high",
+            why_sure="Logged cost of calls whose status is not success; how much of it is avoidable is not in the log.",
+            action="Find out why they fail; cut the input of calls that time out, and retry on a faster model.",
+            section="failed",
+        )
+    ]
+
+
+def _nothing(potential: Potential) -> Finding:
+    calls = sum(match.calls for match in potential.survey.matches.values())
+    return Finding(
+        id="nothing",
+        title=f"Nothing worth acting on was found: {plural(calls, 'call')} with a catalogue price "
+        f"{'was' if calls == 1 else 'were'} checked for cheaper models, repeated prefixes and billed failures.",
+        confidence="high" if calls else "low",
+        why_sure="Every such call was priced again." if calls else "No call could be priced.",
+        action="Nothing to do. Widen the search with across_providers, or set batch and commitment terms.",
+        section="together",
+        severity="good" if calls else "info",
+    )
+
+
+def _mismatches(potential: Potential) -> list[Finding]:
+    found = []
+    for i, (provider, factor) in enumerate(sorted(potential.survey.factors.items())):
+        if factor == 1:
+            continue
+        match = potential.survey.match_of(provider)
+        found.append(
+            Finding(
+                id=f"mismatch-{i + 1}",
+                title=f"{provider}'s calls are logged at {float(factor):.2f} times the catalogue's prices.",
+                who=provider,
+                confidence="high",
+                why_sure=f"{count(match.near)} of {plural(match.calls, 'billed call')} are within 1 % of the "
+                "catalogue.",
+                action="Check the contract or the invoice against the log; set your own prices under "
+                f"[catalog.models.{provider}] if they differ from the list.",
+                section="prices",
+                severity="warning" if factor > 1 else "info",
+            )
+        )
+    return found
+
+
+def _unpriced(calls: Calls) -> list[Finding]:
+    text = unpriced_text(calls)
+    if not text:
+        return []
+    return [
+        Finding(
+            id="unpriced",
+            title=text,
+            confidence="high",
+            why_sure="The catalogue does not know these names.",
+            action="Set their input and output prices under [catalog.models.<provider>.<model>] in finops.toml.",
+            section="prices",
+        )
+    ]
