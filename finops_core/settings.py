@@ -154,11 +154,14 @@ def _value(text: str) -> Any:
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
     """The first problem of a validation, in one line, with the nearest valid name for an unknown field."""
-    problem = error.errors()[0]
+    # a misspelt field is also a missing one; the misspelling is what the user can see
+    problem = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         fields = _fields_at(model, problem["loc"][:-1])
         return f"{place!r} is not a setting. {nearest(str(problem['loc'][-1]), fields)}"
+    if problem["type"] == "missing":
+        return f"{place!r} is missing"
     return f"{place} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 

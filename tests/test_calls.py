@@ -1,0 +1,115 @@
+import subprocess
+import sys
+from datetime import date, datetime
+from decimal import Decimal
+
+import pytest
+
+from finops_core import Period, PeriodChoice, UsageError
+from finops_core.testing import calls_from
+
+
+def daily(first, days, cost="1"):
+    """A call a day at noon."""
+    start = datetime.combine(first, datetime.min.time()).replace(hour=12)
+    return [
+        {"timestamp": start.replace() + (datetime(2026, 1, 2) - datetime(2026, 1, 1)) * d, "cost_usd": cost}
+        for d in range(days)
+    ]
+
+
+def test_the_default_period_is_the_whole_log_in_whole_days():
+    calls = calls_from(daily(date(2026, 1, 5), 10))
+    assert calls.period == Period(date(2026, 1, 5), date(2026, 1, 14))
+    assert (calls.period.days, calls.total) == (10, 10)
+    assert calls.now == datetime(2026, 1, 14, 12)
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (PeriodChoice(first=date(2026, 1, 20)), ("2026-01-20", "2026-02-13")),
+        (PeriodChoice(last=date(2026, 1, 10)), ("2026-01-05", "2026-01-10")),
+        (PeriodChoice(tail="7d"), ("2026-02-07", "2026-02-13")),
+        (PeriodChoice(tail="month"), ("2026-02-01", "2026-02-13")),
+    ],
+)
+def test_a_period_can_be_chosen(choice, expected):
+    calls = calls_from(daily(date(2026, 1, 5), 40), choice=choice)
+    assert str(calls.period) == " to ".join(expected)
+    assert calls.total == calls.period.days
+
+
+def test_calls_after_the_period_are_not_history_and_not_now():
+    calls = calls_from(daily(date(2026, 1, 5), 40), choice=PeriodChoice(last=date(2026, 1, 10)))
+    assert calls.rows("SELECT count(*) AS n FROM history") == [{"n": 6}]
+    assert calls.now == datetime(2026, 1, 10, 12)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: PeriodChoice(tail="28"),
+        lambda: PeriodChoice(tail="0d"),
+        lambda: PeriodChoice(first=date(2026, 1, 1), tail="7d"),
+        lambda: Period(date(2026, 1, 2), date(2026, 1, 1)),
+    ],
+)
+def test_a_period_that_makes_no_sense_is_a_usage_error(wrong):
+    with pytest.raises(UsageError):
+        wrong()
+
+
+def test_a_period_is_compared_with_the_equally_long_one_before_it():
+    calls = calls_from(daily(date(2026, 1, 5), 40), choice=PeriodChoice(tail="7d"))
+    assert str(calls.comparison) == "2026-02-07 to 2026-02-13 against 2026-01-31 to 2026-02-06"
+
+
+def test_without_a_period_before_the_last_two_weeks_are_compared():
+    calls = calls_from(daily(date(2026, 1, 5), 30, cost="2"))
+    assert str(calls.comparison) == "2026-01-21 to 2026-02-03 against 2026-01-07 to 2026-01-20"
+    whole, current, previous = calls.spans("sum(cost_usd) AS cost")
+    assert (whole["cost"], current["cost"], previous["cost"]) == (60, 28, 28)
+
+
+def test_a_short_log_is_compared_with_nothing_and_says_so():
+    calls = calls_from(daily(date(2026, 1, 5), 20))
+    assert calls.comparison is None
+    assert calls.spans("count(*) AS n") == ({"n": 20}, None, None)
+    assert "Nothing is compared" in calls.comparison_text
+
+
+def test_a_log_without_calls_has_no_period():
+    calls = calls_from([])
+    assert (calls.period, calls.comparison, calls.now, calls.total) == (None, None, None, 0)
+    assert calls.rows("SELECT count(*) AS n FROM calls") == [{"n": 0}]
+
+
+def test_a_month_is_thirty_days_of_the_period():
+    assert Period(date(2026, 1, 1), date(2026, 1, 10)).per_month(Decimal("1.5")) == Decimal("4.5")
+
+
+def test_sums_of_money_are_exact():
+    calls = calls_from([{"cost_usd": "999999999.999999999"}] * 3 + [{"cost_usd": "0.000000001"}])
+    assert calls.rows("SELECT sum(cost_usd) AS cost FROM calls") == [{"cost": Decimal("2999999999.999999998")}]
+
+
+def test_hours_are_those_of_utc_on_any_machine():
+    program = (
+        "from finops_core.testing import calls_from\n"
+        "calls = calls_from([{'timestamp': '2026-07-05T23:30:00'}])\n"
+        "query = \"SELECT date_trunc('day', timestamp) AS day, extract('hour' FROM timestamp) AS h FROM calls\"\n"
+        "print(calls.rows(query))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={"TZ": zone, "PATH": ""}, capture_output=True, text=True, check=True
+        ).stdout
+        for zone in ("UTC", "America/New_York", "Asia/Kolkata")
+    }
+    assert outputs == {"[{'day': datetime.datetime(2026, 7, 5, 0, 0), 'h': 23}]\n"}
+
+
+def test_a_row_with_a_column_that_calls_do_not_have_is_refused():
+    with pytest.raises(ValueError, match="no column 'price'"):
+        calls_from([{"price": 1}])
