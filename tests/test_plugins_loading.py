@@ -117,7 +117,8 @@ class TestParameters:
     def test_a_default_that_the_plugin_itself_refuses_is_not_the_users_fault(self, strangers):
         for parameters in ({}, {"limit": 5}):
             loaded = load(chosen("analyzers", "wrong_default"), Settings(plugins={"wrong_default": parameters}))
-            assert "construction failed: ValidationError" in loaded.problems[0].line()
+            line = loaded.problems[0].line()
+            assert "construction failed: ValidationError: 1 validation error for WrongDefault days Input should" in line
 
 
 class TestBrokenPlugins:
@@ -163,6 +164,11 @@ class TestBrokenPlugins:
         (problem,) = load(chosen("patterns", "raises_in_import"), Settings()).problems
         assert "raises_in_import.py" in problem.traceback
         assert problem.traceback.rstrip().endswith("RuntimeError: no licence for this machine")
+
+    def test_an_error_without_words_is_told_by_its_type(self, strangers):
+        (found,) = chosen("analyzers", "raises")
+        assert found.problem(ValueError(), "analyze").message == "analyze failed: ValueError"
+        assert found.problem(SystemExit(), "analyze").message == "analyze failed: it called sys.exit()"
 
     def test_a_broken_contract_has_no_traceback_to_read(self, strangers):
         (problem,) = load(chosen("analyzers", "misspelt"), Settings()).problems

@@ -68,7 +68,7 @@ class Found:
         elif isinstance(error, SystemExit):
             message = f"it called sys.exit({'' if error.code is None else repr(error.code)})"
         else:
-            message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            message = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
         return Problem(
             plugin=self.name,
             kind=self.kind,
