@@ -65,7 +65,7 @@ def test_set_goes_over_the_file(tmp_path):
         ("[teirs]\npro = 1\n", "'teirs' is not a setting. Did you mean 'tiers'?"),
         ("[sla]\nlatencyms = 1\n", "'sla.latencyms' is not a setting. Did you mean 'latency_ms'?"),
         ("[tiers]\npro = -1\n", "tiers.pro = -1: input should be greater than or equal to 0"),
-        ("[budgets.total.all]\nusd = 5\n", "is not a setting. Did you mean 'usd_per_month'?"),
+        ("[budgets.total.all]\nusd = 5\n", "is not a setting. Valid names: usd_per_month."),
         ("[shared_cost]\nrule = 'fair'\n", "shared_cost.rule = 'fair'"),
         ("[tiers\n", "is not valid TOML"),
     ],
