@@ -41,7 +41,11 @@ def encode(batch: pa.RecordBatch | pa.Table) -> bytes:
         elif name == "cost_usd":
             column = money_text(nanos(column))
         columns.append(column)
-    table = pa.table(columns, names=list(NAMES))
+    return csv_lines(pa.table(columns, names=list(NAMES)))
+
+
+def csv_lines(table: pa.Table) -> bytes:
+    """Columns of text and whole numbers as CSV lines without a header; a text is quoted only if it has to be."""
     try:
         return _write(table, "none")
     except pa.ArrowInvalid:  # some text holds a comma, a quote or a newline

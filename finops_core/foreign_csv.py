@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-import stat
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -68,12 +69,14 @@ class Block:
     Attributes:
         texts: The wanted columns of the sound records, as text.
         lines: The physical line on which each of them begins. Shape (rows,).
+        line_breaks: Whether there may be line breaks in their fields.
         bad: The other records.
         position: How many bytes of the file have been read with it.
     """
 
     texts: pa.Table
     lines: Int64s
+    line_breaks: bool
     bad: list[BadRow]
     position: int
 
@@ -114,7 +117,7 @@ class ForeignCsv:
 
     def digest(self) -> str:
         """The SHA-256 of the file's bytes, in hex."""
-        with self.path.open("rb") as file:
+        with _opened(self.path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def blocks(self, wanted: Collection[str]) -> Iterator[Block]:
@@ -127,7 +130,7 @@ class ForeignCsv:
             FinopsError: The file changed while it was read.
         """
         line, rest, position = self._first_line + 1, b"", self._start
-        with self.path.open("rb") as file:
+        with _opened(self.path) as file:
             file.seek(self._start)
             while chunk := file.read(BLOCK_BYTES):
                 position += len(chunk)
@@ -168,7 +171,8 @@ class ForeignCsv:
         if not sound.all():
             kept = np.repeat(sound, ends + 1 - starts)
             data = np.frombuffer(data, np.uint8)[kept].tobytes()
-        return Block(self._parse(data, wanted), lines[sound], bad, position)
+        breaks = data.count(b"\n") > sound.sum() or data.count(b"\r") > data.count(b"\r\n")
+        return Block(self._parse(data, wanted), lines[sound], breaks, bad, position)
 
     def _parse(self, data: bytes, wanted: Collection[str]) -> pa.Table:
         """The wanted columns of sound records."""
@@ -192,16 +196,22 @@ class ForeignCsv:
         return table.rename_columns(list(positions.values()))
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    """The file, opened for reading; an error of the system becomes a message that names it."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as e:
+        raise FinopsError(f"cannot read {path}: {e.strerror or e}", hint="Name a CSV file that you may read.") from e
+
+
 def _regular_file(path: Path) -> os.stat_result:
     """What the system says about a file that can be read more than once."""
-    try:
-        state = path.stat()
-        if stat.S_ISREG(state.st_mode):
-            path.open("rb").close()
-            return state
-    except OSError as e:
-        raise FinopsError(f"cannot read {path}: {e.strerror}", hint="Name a CSV file that you may read.") from e
-    raise FinopsError(f"{path} is not a regular file", hint="Name a CSV file.")
+    if path.exists() and not path.is_file():
+        raise FinopsError(f"{path} is not a regular file", hint="Name a CSV file.")
+    with _opened(path) as file:
+        return os.fstat(file.fileno())
 
 
 def _identity(state: os.stat_result) -> tuple[int, int, int]:
@@ -210,7 +220,7 @@ def _identity(state: os.stat_result) -> tuple[int, int, int]:
 
 def _find_header(path: Path) -> tuple[str, int, int]:
     """The first line that is not blank, its number, and where the next one starts."""
-    with path.open("rb") as file:
+    with _opened(path) as file:
         head = file.read(4)
         file.seek(len(BOM) if head.startswith(BOM) else 0)
         number = 0
