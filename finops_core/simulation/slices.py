@@ -35,7 +35,7 @@ from finops_core.simulation.run import Run
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
 
-SLICE_CALLS = 65_536
+SLICE_CALLS = 32_768
 HOUR_MS = 3_600_000
 HOURS_PER_DAY = 24
 
@@ -126,7 +126,7 @@ class SliceMaker:
         }
 
     def slices(self) -> Iterator[Slice]:
-        """All slices in time order, each with about 65,536 calls at most."""
+        """All slices in time order, each with about 32,768 calls at most."""
         per_hour = self._counts.sum(axis=0, dtype=np.int64)
         index = first = 0
         for hour in range(len(per_hour)):
