@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,30 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return manifest if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict) else None
+
+
+def read_files(directory: Path, manifest: Mapping[str, Any]) -> dict[str, bytes] | None:
+    """The files that a manifest lists, by name; ``None`` if one of them is not what the manifest says.
+
+    Links are not followed: they could lead out of the directory.
+    """
+    files = {}
+    for name, checksum in manifest["files"].items():
+        content = _regular(directory / name) if _is_inside(name) else None
+        if content is None or hashlib.sha256(content).hexdigest() != checksum:
+            return None
+        files[name] = content
+    return files
+
+
+def _regular(path: Path) -> bytes | None:
+    if path.parent.is_symlink():
+        return None
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as file:
+            return file.read()
+    return None
 
 
 def _settle(directory: Path) -> None:

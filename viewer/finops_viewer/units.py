@@ -23,7 +23,7 @@ _TREACHEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-
 _SUFFIX: dict[Unit, str] = {
     "tokens_per_s": " tok/s",
     "ms": " ms",
-    "percent": "%",
+    "percent": "\u00a0%",
     "ratio": "×",
     "days": " days",
     "hours": " h",

@@ -8,7 +8,7 @@ finops.format = (() => {
   const MINUS = "\u2212";
   const LONGEST_TEXT = 160;
   const TEXT = new Set(["text", "date", "time"]);
-  const SUFFIX = { tokens_per_s: " tok/s", ms: " ms", percent: "%", ratio: "\u00d7", days: " days", hours: " h" };
+  const SUFFIX = { tokens_per_s: " tok/s", ms: " ms", percent: "\u00a0%", ratio: "\u00d7", days: " days", hours: " h" };
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   // Characters that change how the text around them reads.
   const TREACHEROUS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
