@@ -34,8 +34,10 @@ MARKED = 64 * 1024
 BOM = b"\xef\xbb\xbf"
 LOCK_SECONDS = 300.0
 
-# The rarest of the names that every header has: where it does not occur, there is no header.
-_MARK = b"output_tokens"
+MARK = b"output_tokens"
+"""A name that every header has and hardly another line: where it does not occur, there is no header."""
+
+_REQUIRED = tuple(name.encode() for name in REQUIRED)
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",]*))(?:,|\Z)')
 
 
@@ -72,9 +74,14 @@ def column_names(line: bytes) -> tuple[str, ...]:
     return tuple(cells(text) or text.replace('"', "").split(","))
 
 
+def too_long(line: bytes) -> bool:
+    """Whether a line, given without its newline, is too long to be anything but quarantined."""
+    return len(line.removesuffix(b"\r")) > MAX_LINE
+
+
 def header_names(line: bytes) -> tuple[str, ...] | None:
     """The names in a line that is a header: it has every required name, and none twice. Else ``None``."""
-    if _MARK not in line or len(line) > MAX_LINE or b"\0" in line:
+    if too_long(line) or b"\0" in line or not all(name in line for name in _REQUIRED):
         return None
     try:
         names = column_names(line)
@@ -93,7 +100,7 @@ class Block(NamedTuple):
         start: The byte offset of the first line.
         end: The byte offset after the last line.
         data: The bytes between, ending in a newline. A line too long to be a call comes alone, and
-            cut to :data:`MAX_LINE` + 1 bytes and a newline.
+            cut to just over :data:`MAX_LINE` bytes and a newline.
     """
 
     start: int
@@ -128,7 +135,7 @@ def blocks(file: int, start: int, end: int, size: int = BLOCK) -> Iterator[Block
         end: The byte offset to stop at, such as the size of the file.
         size: About how many bytes a block has.
     """
-    size = max(size, MAX_LINE + 2)
+    size = max(size, MAX_LINE + 3)
     while start < end:
         data = os.pread(file, min(size, end - start), start)
         whole = data.rfind(b"\n") + 1
@@ -141,7 +148,7 @@ def blocks(file: int, start: int, end: int, size: int = BLOCK) -> Iterator[Block
             after = _after_newline(file, start + len(data), end)
             if after is None:
                 return
-            yield Block(start, after, data[: MAX_LINE + 1] + b"\n")
+            yield Block(start, after, data[: MAX_LINE + 2] + b"\n")
             start = after
 
 
@@ -155,6 +162,11 @@ def _after_newline(file: int, start: int, end: int) -> int | None:
             return start + found + 1
         start += len(data)
     return None
+
+
+def line_at(file: int, offset: int) -> bytes:
+    """The line that starts at an offset, without its newline and cut to just over :data:`MAX_LINE` bytes."""
+    return os.pread(file, MAX_LINE + 2, offset).partition(b"\n")[0]
 
 
 @contextmanager
@@ -338,19 +350,19 @@ def _opening(log: Path, file: int, size: int) -> bytes:
 
 def _last_header(file: int, start: int, end: int) -> tuple[str, ...] | None:
     """The names in the last header between two offsets; a torn line at the end counts, as it is about to be ended."""
-    overlap = MAX_LINE + len(_MARK)
+    overlap = MAX_LINE + len(MARK)
     while end > start:
         begin = max(start, end - BLOCK)
         # A header that begins before this piece is found again, whole, in the piece before it.
         data = os.pread(file, end - begin + overlap, begin)
-        found = data.rfind(_MARK)
+        found = data.rfind(MARK)
         while found >= 0:
             first = data.rfind(b"\n", 0, found) + 1
             last = data.find(b"\n", found)
             names = header_names(data[first : last if last >= 0 else len(data)])
             if names is not None and (first or begin == start):
                 return names
-            found = data.rfind(_MARK, 0, first)
+            found = data.rfind(MARK, 0, first)
         end = begin
     return None
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -130,6 +131,19 @@ class LogCounts:
         return self.lines == (
             self.header + self.repeated_headers + self.accepted + self.quarantined + self.blank + self.pending
         )
+
+    def __add__(self, other: LogCounts) -> LogCounts:
+        """The counts of two parts of a log together."""
+        reasons = Counter(self.reasons)
+        reasons.update(other.reasons)
+        return LogCounts(
+            **{name: getattr(self, name) + getattr(other, name) for name in _NUMBERS},
+            unknown_columns=tuple(dict.fromkeys(self.unknown_columns + other.unknown_columns)),
+            reasons=dict(reasons),
+        )
+
+
+_NUMBERS = tuple(f.name for f in fields(LogCounts) if f.name not in ("unknown_columns", "reasons"))
 
 
 class Calls:
