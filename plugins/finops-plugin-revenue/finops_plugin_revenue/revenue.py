@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 
 from finops_core import Calls, Period, split, usd
+
+CACHED = 4096
+"""Many customers share a tier and a first day, and exact fractions are slow."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +157,7 @@ class Subscriptions:
             first_days[customer] = min(row["day"], first_days.get(customer, row["day"]))
             if row["tier"] is not None:
                 tiers[customer].append((row["day"], row["tier"]))
-        moved = {customer for customer, stated in tiers.items() if len(stated) > 1}
-        if moved:
+        if any(len(stated) > 1 for stated in tiers.values()):
             tiers.update(_changes(calls))
         return cls(
             {customer: Subscription(first_days[customer], tuple(tiers[customer])) for customer in sorted(first_days)},
@@ -170,17 +172,21 @@ class Subscriptions:
             if subscription.first_day > period.last:
                 continue
             runs = list(subscription.over(period))
-            days = sum((last - first).days + 1 for _, first, last in runs)
-            months = sum((months_between(first, last) for _, first, last in runs), Fraction(0))
-            tier = runs[-1][0]
-            missing = [(t, last) for t, _, last in runs if t is None or t not in self.prices]
-            if missing:
+            tier, start = runs[-1][0], runs[0][1]
+            days, months = (period.last - start).days + 1, months_between(start, period.last)
+            missing = [(t, last) for t, _, last in runs if t not in self.prices]
+            if tier is None or missing:
                 why = _why_unknown(*missing[-1], period)
                 unknown[customer] = UnknownRevenue(customer, tier, subscription.first_day, days, months, why)
-            elif tier is not None:
-                revenue = prorated([(self.prices[t], first, last) for t, first, last in runs if t is not None])
+            else:
+                revenue = self.paid_by(customer, period)
                 known[customer] = CustomerRevenue(customer, tier, subscription.first_day, days, months, revenue)
         return Revenue(period, known, unknown)
+
+    def paid_by(self, customer: str, period: Period) -> Decimal:
+        """What a customer paid in a period, US dollars; days of a tier without a price are not counted."""
+        runs = self.by_customer[customer].over(period)
+        return prorated(tuple((self.prices[t], first, last) for t, first, last in runs if t in self.prices))
 
 
 def customer_revenue(calls: Calls) -> Revenue:
@@ -194,7 +200,7 @@ def customer_revenue(calls: Calls) -> Revenue:
     return Subscriptions.read(calls).over(calls.period)
 
 
-@cache
+@lru_cache(CACHED)
 def months_between(first: date, last: date) -> Fraction:
     """Days from ``first`` to ``last``, both included, as calendar months: a day is one over its month's days."""
     months = Fraction(0)
@@ -212,7 +218,8 @@ def dollars_of(amount: Fraction) -> Decimal:
     return usd(Decimal(round(amount * 10**9)).scaleb(-9))
 
 
-def prorated(runs: Sequence[tuple[Decimal, date, date]]) -> Decimal:
+@lru_cache(CACHED)
+def prorated(runs: tuple[tuple[Decimal, date, date], ...]) -> Decimal:
     """What runs of days at a monthly price each come to, US dollars, rounded once to nine digits.
 
     Args:

@@ -1,0 +1,150 @@
+"""Customers' accounts: what each paid, cost and used in a period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from finops_core import Calls, Period
+from finops_plugin_revenue.revenue import CustomerRevenue, Subscriptions, UnknownRevenue
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a customer used, and what that cost.
+
+    Attributes:
+        calls: Number of calls.
+        tokens: Input and output tokens.
+        cost: US dollars, as logged.
+    """
+
+    calls: int = 0
+    tokens: int = 0
+    cost: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Account:
+    """A customer of known revenue."""
+
+    paid: CustomerRevenue
+    use: Use
+
+    @property
+    def name(self) -> str:
+        """The customer's id."""
+        return self.paid.customer_id
+
+    @property
+    def revenue(self) -> Decimal:
+        """US dollars."""
+        return self.paid.revenue
+
+    @property
+    def margin(self) -> Decimal:
+        """Revenue less cost, US dollars."""
+        return self.paid.revenue - self.use.cost
+
+
+@dataclass(frozen=True)
+class UnknownAccount:
+    """A customer whose revenue is not known."""
+
+    unpaid: UnknownRevenue
+    use: Use
+
+    @property
+    def name(self) -> str:
+        """The customer's id."""
+        return self.unpaid.customer_id
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """All accounts of a period.
+
+    Attributes:
+        period: The days they cover.
+        known: Customers of known revenue, sorted by id; those who paid without a call included.
+        unknown: The others, sorted by id.
+        subscriptions: Who had which tier when.
+        daily: ``customer_id, day, calls, tokens, cost`` of every customer and day with calls, sorted.
+    """
+
+    period: Period
+    known: tuple[Account, ...]
+    unknown: tuple[UnknownAccount, ...]
+    subscriptions: Subscriptions
+    daily: pa.Table
+
+    @cached_property
+    def revenue(self) -> Decimal:
+        """Of the known accounts, US dollars."""
+        return sum((a.revenue for a in self.known), Decimal(0))
+
+    @cached_property
+    def cost(self) -> Decimal:
+        """Of the known accounts, US dollars."""
+        return sum((a.use.cost for a in self.known), Decimal(0))
+
+    @cached_property
+    def unknown_cost(self) -> Decimal:
+        """Of the accounts without known revenue, US dollars."""
+        return sum((a.use.cost for a in self.unknown), Decimal(0))
+
+    @property
+    def margin(self) -> Decimal:
+        """Of the known accounts, US dollars."""
+        return self.revenue - self.cost
+
+
+def read_accounts(calls: Calls) -> Iterator[Accounts | None]:
+    """The accounts of the period, then of the later and the earlier span of the comparison.
+
+    Args:
+        calls: Of a log with at least one call.
+
+    Yields:
+        Three times; ``None`` for both spans without a comparison.
+    """
+    subscriptions = Subscriptions.read(calls)
+    comparison = calls.comparison
+    spans = (calls.period, comparison and comparison.current, comparison and comparison.previous)
+    daily = calls.sql(
+        "SELECT customer_id, CAST(timestamp AS DATE) AS day, count(*) AS calls, "
+        "CAST(sum(input_tokens + output_tokens) AS BIGINT) AS tokens, sum(cost_usd) AS cost "
+        "FROM history WHERE timestamp >= $start "
+        # Ordered, so that sums in floating point do not depend on the order of the log.
+        "GROUP BY customer_id, CAST(timestamp AS DATE) ORDER BY customer_id, day",
+        start=min(span.start for span in spans if span),
+    )
+    for period in spans:
+        yield None if period is None else _accounts(subscriptions, period, daily)
+
+
+def _accounts(subscriptions: Subscriptions, period: Period, daily: pa.Table) -> Accounts:
+    within = pc.and_(
+        pc.greater_equal(daily["day"], pa.scalar(period.first)), pc.less_equal(daily["day"], pa.scalar(period.last))
+    )
+    daily = daily.filter(within)
+    sums = daily.group_by("customer_id").aggregate([("calls", "sum"), ("tokens", "sum"), ("cost", "sum")])
+    used = {
+        name: Use(n, tokens, cost)
+        for name, n, tokens, cost in zip(
+            *(sums[c].to_pylist() for c in ("customer_id", "calls_sum", "tokens_sum", "cost_sum")), strict=True
+        )
+    }
+    revenue = subscriptions.over(period)
+    return Accounts(
+        period,
+        tuple(Account(paid, used.get(name, Use())) for name, paid in revenue.known.items()),
+        tuple(UnknownAccount(unpaid, used[name]) for name, unpaid in revenue.unknown.items() if name in used),
+        subscriptions,
+        daily,
+    )

@@ -1,0 +1,310 @@
+"""Which customers lose money, worked out by hand, on planted truth, and by laws."""
+
+import random
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from finops_plugin_revenue.accounts import read_accounts
+from finops_plugin_revenue.margins import band, concentration, whale_curve
+from finops_plugin_revenue.profitability import ProfitabilityAnalyzer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finops_core import Calls, PeriodChoice, Report, Settings, Table
+from finops_core.testing import calls_from
+
+Row = dict[str, object]
+
+# June has 30 days, so that a day of pro brings $3.30, of enterprise $9.9666.., of starter $0.9666..
+FIRST, LAST = "2026-06-01", "2026-06-30"
+
+
+def call(customer: str, day: str = FIRST, cost: object = 0, tier: str | None = "pro", **more: object) -> Row:
+    return {"customer_id": customer, "timestamp": day, "cost_usd": cost, "subscription_tier": tier, **more}
+
+
+def analyze(calls: Calls, **parameters: object) -> Report:
+    return ProfitabilityAnalyzer.model_validate(parameters).analyze(calls)
+
+
+def metric(report: Report, name: str) -> object:
+    return next(m.value for m in report.metrics if m.id == name)
+
+
+def table(report: Report, name: str) -> Table:
+    return next(b for s in report.sections for b in s.blocks if b.id == name and isinstance(b, Table))
+
+
+def by_hand() -> list[Row]:
+    """Four customers over June: pro $99, starter $29, enterprise $299 a month.
+
+    ========  ==========  =======  =====  ======  ========  ===================
+    customer  tier        revenue   cost  margin  margin %  band
+    ========  ==========  =======  =====  ======  ========  ===================
+    whale     enterprise      299    598    -299      -100  below 0
+    thin      pro              99     90       9         9  0 to 20
+    half      starter          29   14.5    14.5        50  20 to 50
+    rich      pro              99      1      98      98.9  above 50
+    all                       526  703.5  -177.5
+    ========  ==========  =======  =====  ======  ========  ===================
+    """
+    return [
+        call("whale", FIRST, 299, "enterprise"),
+        call("whale", LAST, 299, "enterprise"),
+        call("thin", FIRST, 90),
+        call("half", FIRST, "14.5", "starter"),
+        call("rich", FIRST, 1),
+    ]
+
+
+def test_margins_are_revenue_of_the_charged_days_less_logged_cost() -> None:
+    report = analyze(calls_from(by_hand()))
+    assert metric(report, "revenue") == Decimal(526)
+    assert metric(report, "margin") == Decimal("-177.5")
+    assert metric(report, "margin_percent") == pytest.approx(-177.5 / 526 * 100)
+    assert metric(report, "unprofitable") == 1
+    assert metric(report, "lost") == Decimal(299)
+    # Four customers for one month each: 703.5 / 4
+    assert metric(report, "cost_per_customer") == Decimal("175.875")
+    assert [(row[0], row[6]) for row in table(report, "customers").rows] == [
+        ("whale", Decimal(-299)),
+        ("thin", Decimal(9)),
+        ("half", Decimal("14.5")),
+        ("rich", Decimal(98)),
+    ]
+
+
+def test_customers_fall_into_their_margin_bands() -> None:
+    report = analyze(calls_from(by_hand()))
+    assert [(row[0], row[1]) for row in table(report, "bands").rows] == [
+        ("> 50 %", 1),
+        ("20 to 50 %", 1),
+        ("0 to 20 %", 1),
+        ("< 0 %", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected"),
+    [(0, "> 50 %"), ("49.49", "> 50 %"), ("49.5", "20 to 50 %"), ("79.2", "20 to 50 %"), ("79.21", "0 to 20 %"),
+     (99, "0 to 20 %"), ("99.000000001", "< 0 %")],
+)  # fmt: skip
+def test_the_edges_of_the_bands_are_exact(cost: object, expected: str) -> None:
+    # Of $99: 50 % is left at a cost of 49.50, 20 % at 79.20, nothing at 99
+    accounts, _, _ = read_accounts(calls_from([call("c", FIRST, cost), call("c", LAST)]))
+    assert accounts is not None
+    assert band(accounts.known[0]) == expected
+
+
+def test_the_whale_that_loses_money_is_named_with_its_dollars_and_where_it_breaks_even() -> None:
+    # 80 calls at $5 = $400 on enterprise's $299: a loss of $101 a month. It breaks even at 299 / 5 = 59.8, so 59 calls.
+    whale = [call("whale", f"2026-06-{day:02}", 5, "enterprise") for day in range(1, 21) for _ in range(4)]
+    others = [call(f"small-{i}", f"2026-06-{day:02}", 1) for i in range(9) for day in range(1, 31)]
+    report = analyze(calls_from([*whale, *others]))
+    worst = report.findings[0]
+    assert (worst.who, worst.usd_per_month, worst.section) == ("whale", Decimal(101), "losing")
+    assert "59 calls" in worst.action
+    assert "No tier's price covers its cost" in worst.action
+    # $20 a day on 20 of 30 days against $9.97: more than half of the days
+    assert worst.confidence == "high"
+    assert "20 of 30 charged days" in worst.why_sure
+    assert worst.who in report.answer
+    # nine customers x (99 - 30) = 621, less 101
+    assert metric(report, "margin") == Decimal(520)
+    row = table(report, "break_even").rows[0]
+    assert (row[0], row[3], row[4]) == ("whale", 80, 59)
+
+
+def test_a_loss_says_which_tier_would_cover_it() -> None:
+    # $120 of cost on pro ($99): enterprise ($299) is the cheapest tier above it
+    report = analyze(calls_from([call("big", FIRST, 120), call("big", LAST)]))
+    assert report.findings[0].action.startswith("Move it to enterprise")
+
+
+def test_a_loss_of_a_single_day_is_less_sure_than_one_of_every_day() -> None:
+    once = [call("c", FIRST, 120), call("c", LAST)]
+    daily = [call("c", f"2026-06-{day:02}", 4) for day in range(1, 31)]
+    short = [call("c", FIRST, 120)]
+    confidence = [analyze(calls_from(rows)).findings[0].confidence for rows in (once, daily, short)]
+    assert confidence == ["medium", "high", "low"]
+
+
+def test_losses_beyond_the_named_ones_are_one_finding_with_their_sum() -> None:
+    # Losses of $1, $2, $3 and $4: the two largest have findings of their own, $1 + $2 remain
+    rows = [call(f"c{loss}", FIRST, 99 + loss) for loss in (1, 2, 3, 4)]
+    report = analyze(calls_from([*rows, call("c1", LAST)]), named_customers=2)
+    losses = [f for f in report.findings if f.section == "losing"]
+    assert [f.who for f in losses] == ["c4", "c3", ""]
+    assert losses[2].usd_per_month == Decimal(3)
+
+
+def test_a_month_of_findings_is_thirty_days_of_the_period() -> None:
+    # Ten days of June: revenue 33, cost 43, a loss of 10 in ten days, 30 in thirty
+    rows = [call("c", "2026-06-01", 43), call("c", "2026-06-10")]
+    assert analyze(calls_from(rows)).findings[0].usd_per_month == Decimal(30)
+
+
+def test_unknown_revenue_is_listed_with_its_cost_and_in_no_margin() -> None:
+    rows = [*by_hand(), call("foreign", FIRST, 40, None), call("golden", FIRST, 2, "gold")]
+    report = analyze(calls_from(rows))
+    assert metric(report, "margin") == Decimal("-177.5")
+    assert metric(report, "unknown_cost") == Decimal(42)
+    assert [row[:3] for row in table(report, "unknown_customers").rows] == [
+        ("foreign", None, "no tier stated in the log"),
+        ("golden", "gold", "tier 'gold' has no price"),
+    ]
+    assert next(f for f in report.findings if f.id == "unknown-revenue").usd_per_month == Decimal(42)
+    assert "2 customers of unknown revenue" in report.answer
+
+
+def test_where_no_tier_is_known_the_report_says_what_to_set() -> None:
+    report = analyze(calls_from([call("azure", FIRST, "0.5", None), call("azure", LAST, "0.25", None)]))
+    assert report.state == "ready"
+    assert metric(report, "margin") is None
+    assert metric(report, "unknown_cost") == Decimal("0.75")
+    assert [s.id for s in report.sections] == ["unknown"]
+    assert "[tiers]" in report.findings[0].action
+    assert "$0.75" in report.answer
+
+
+def test_profit_adds_up_over_customers_to_a_peak_and_ends_at_the_margin() -> None:
+    accounts, _, _ = read_accounts(calls_from(by_hand()))
+    assert accounts is not None
+    # 98, + 14.5, + 9, - 299
+    assert whale_curve(accounts.known) == [Decimal(98), Decimal("112.5"), Decimal("121.5"), Decimal("-177.5")]
+    # 1, 5, 10 and 20 % of four customers are one, 50 % are two: costs 598, + 90; profits 98, + 14.5
+    assert [(t.percent, t.customers, t.cost, t.profit) for t in concentration(accounts.known)] == [
+        (20, 1, Decimal(598), Decimal(98)),
+        (50, 2, Decimal(688), Decimal("112.5")),
+        (100, 4, Decimal("703.5"), Decimal("-177.5")),
+    ]
+
+
+def test_spans_are_compared_with_their_own_revenue_and_cost() -> None:
+    # 28 days: 1-14 June cost 10, 15-28 June cost 20; each span brings 14 x 3.30 = 46.20
+    rows = [call("c", "2026-06-01", 10), call("c", "2026-06-28", 20)]
+    margin = analyze(calls_from(rows)).metrics[0]
+    assert (margin.id, margin.home) == ("margin", True)
+    assert (margin.value, margin.previous, margin.current) == (Decimal("62.4"), Decimal("36.2"), Decimal("26.2"))
+
+
+def test_the_sparkline_adds_up_to_the_margin() -> None:
+    report = analyze(calls_from([*by_hand(), call("foreign", FIRST, 40, None)]))
+    assert len(report.sparkline) == 30
+    assert sum(report.sparkline) == pytest.approx(-177.5, abs=1e-4)
+    # 1 June: 299 + 90 + 14.5 + 1 of cost against a thirtieth of 526
+    assert report.sparkline[0] == pytest.approx(526 / 30 - 404.5)
+
+
+def test_who_pays_without_calling_is_charged_and_said_to_be_silent() -> None:
+    # One call on 1 June, then silence: 29 of the 30 days come after it, 29 x 3.30 = 95.70
+    rows = [call("gone", FIRST), call("here", FIRST), call("here", LAST)]
+    report = analyze(calls_from(rows))
+    assert metric(report, "revenue") == Decimal(198)
+    assert any("1 customer made no call" in line and "$95.70" in line for line in report.assumptions)
+
+
+def test_a_free_tier_has_no_margin_percent() -> None:
+    free = Settings(tiers={"free": Decimal(0)})
+    report = analyze(calls_from([call("c", FIRST, 3, "free"), call("c", LAST, 0, "free")], settings=free))
+    assert metric(report, "margin") == Decimal(-3)
+    assert metric(report, "margin_percent") is None
+    assert [row[1] for row in table(report, "bands").rows] == [0, 0, 0, 1]
+    assert "0 calls" in report.findings[0].action
+
+
+def test_no_loss_is_a_finding_too_and_shows_who_is_closest() -> None:
+    report = analyze(calls_from([call("dear", FIRST, 30), call("cheap", FIRST, 1), call("cheap", LAST)]))
+    assert [f.id for f in report.findings] == ["no-losses"]
+    assert [row[0] for row in table(report, "break_even").rows] == ["dear", "cheap"]
+    assert report.answer.startswith("No customer loses money: all 2 pay")
+
+
+def test_an_empty_log_and_an_empty_period_give_a_sentence() -> None:
+    assert analyze(calls_from([])).state == "empty"
+    july = analyze(calls_from([call("c")], choice=PeriodChoice(date(2026, 7, 1), date(2026, 7, 31))))
+    assert (july.state, july.answer) == ("empty", "No calls from 2026-07-01 to 2026-07-31.")
+
+
+def test_one_call_is_enough_for_a_report() -> None:
+    report = analyze(calls_from([call("only", FIRST, 1)]))
+    # One of 30 days of pro: 3.30 - 1
+    assert metric(report, "margin") == Decimal("2.3")
+    assert report.answer.startswith("The one customer, only, pays at least what it costs")
+
+
+def test_a_call_without_cost_divides_nothing_by_zero() -> None:
+    report = analyze(calls_from([call("only", FIRST, 0)]))
+    assert table(report, "break_even").rows[0][4] is None
+    assert report.sections[3].text == "No customer has caused any cost."
+
+
+def test_names_from_the_log_stay_as_they_are() -> None:
+    name = "<b>\"'; DROP TABLE calls; --\u2028{x}%s"
+    report = analyze(calls_from([call(name, FIRST, 100), call(name, LAST)]))
+    assert report.findings[0].who == name
+    assert name in report.answer
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Row]:
+    return [
+        call(
+            draw(st.sampled_from(["a", "b", "c", "d"])),
+            f"2026-0{draw(st.integers(1, 3))}-{draw(st.integers(1, 28)):02}",
+            draw(st.decimals(0, 200, places=9)),
+            draw(st.sampled_from(["starter", "pro", "enterprise", "gold", None])),
+        )
+        for _ in range(draw(st.integers(1, 12)))
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(logs())
+def test_every_table_of_customers_adds_up_to_the_metrics(rows: list[Row]) -> None:
+    report = analyze(calls_from(rows))
+    total = sum((Decimal(str(r["cost_usd"])) for r in rows), Decimal(0))
+    known = [b for s in report.sections for b in s.blocks if b.id in {"customers", "tiers", "bands"}]
+    for one in known:
+        assert isinstance(one, Table)
+        place = {c.name: i for i, c in enumerate(one.columns)}
+        for name in ("revenue", "margin"):
+            assert sum(row[place[name]] for row in one.rows) == metric(report, name)
+        assert sum(row[place["cost"]] for row in one.rows) + metric(report, "unknown_cost") == total
+    if not known:
+        assert metric(report, "unknown_cost") == total
+
+
+@settings(max_examples=15, deadline=None)
+@given(logs(), st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_nothing(rows: list[Row], shuffle: random.Random) -> None:
+    numbered = [{**row, "call_id": f"id-{i}"} for i, row in enumerate(rows)]
+    shuffled = numbered[:]
+    shuffle.shuffle(shuffled)
+    assert analyze(calls_from(numbered)) == analyze(calls_from(shuffled))
+
+
+@settings(max_examples=15, deadline=None)
+@given(logs())
+def test_doubled_cost_doubles_cost_and_leaves_revenue(rows: list[Row]) -> None:
+    once = analyze(calls_from(rows))
+    twice = analyze(calls_from([{**row, "cost_usd": 2 * Decimal(str(row["cost_usd"]))} for row in rows]))
+    assert metric(twice, "revenue") == metric(once, "revenue")
+    assert metric(twice, "unknown_cost") == 2 * metric(once, "unknown_cost")
+    if metric(once, "margin") is not None:
+        before, after = (metric(r, "revenue") - metric(r, "margin") for r in (once, twice))
+        assert after == 2 * before
+
+
+@settings(max_examples=15, deadline=None)
+@given(logs())
+def test_the_whale_curve_rises_to_its_peak_and_falls_from_there(rows: list[Row]) -> None:
+    accounts, _, _ = read_accounts(calls_from(rows))
+    assert accounts is not None
+    curve = whale_curve(accounts.known)
+    steps = [b - a for a, b in pairwise([Decimal(0), *curve])]
+    assert steps == sorted(steps, reverse=True)
+    assert not curve or curve[-1] == accounts.margin
