@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from finops_core.wording import dollars, plural
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from finops_core.report import Report
     from finops_core.simulation.recording import PatternTotals
 
+SHOWN_EXAMPLES = 5
 TOP_FINDINGS = 5
 STATE_STYLE = {"ready": "green", "empty": "yellow", "failed": "red"}
 
@@ -171,9 +174,25 @@ class Terminal:
 
     def imported(self, file: Path, log: Path, result: ImportResult) -> None:
         """What an import brought, and what it left."""
-        self.out.print(
-            Text(f"{file}: {result.imported:,} of {result.rows:,} rows imported into {log}, ${result.cost_usd:,.2f}")
-        )
+        lines = [
+            f"{file}: {result.imported:,} of {plural(result.rows, 'row')} imported into {log}, "
+            f"{plural(result.tokens, 'token')}, {dollars(result.cost_usd)}."
+        ]
+        if result.priced:
+            lines.append(f"Priced from the catalogue, each at its date: {plural(result.priced, 'call')}.")
+        if result.naive_timestamps:
+            lines.append(f"Read as UTC: {plural(result.naive_timestamps, 'time')} without a zone.")
+        if result.rounded_costs:
+            lines.append(f"Rounded to nine fractional digits: {plural(result.rounded_costs, 'cost')}.")
+        if result.unused:
+            lines.append(f"Columns that were not used: {', '.join(result.unused)}.")
+        if result.quarantined:
+            reasons = ", ".join(f"{n:,} {code}" for code, n in sorted(result.reasons.items()))
+            lines.append(f"Not imported: {plural(result.quarantined, 'row')} ({reasons}), such as")
+            lines += [f"  line {row.line:,}  {row.code}  {row.reason}" for row in result.examples[:SHOWN_EXAMPLES]]
+            lines.append("Correct them in a file of their own and import that: the other rows would count twice.")
+        for line in lines:
+            self.out.print(Text(line))
 
     def plugin(self, description: Description) -> None:
         """What a plugin offers."""

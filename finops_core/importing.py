@@ -113,7 +113,7 @@ def import_file(
     A column of ours is taken from the file's column that ``mapping`` names, else it has the value that ``fill``
     gives, else it comes from the file's column of the same name. Without a ``call_id`` each call gets one from
     the file's content and its line, so that the same file is recognised; without a ``cost_usd`` the catalogue
-    prices each call at its date.
+    prices each call at its date. A file that has grown is another file: import what is new in one of its own.
 
     Args:
         source: A finished file; its last line counts even without a line end.
@@ -200,7 +200,7 @@ class _Columns:
         if missing:
             raise UsageError(
                 f"{file.path} does not say {', '.join(missing)}; its columns are {', '.join(file.columns)}",
-                hint=f"Add {', '.join(_option(name, self.unused) for name in missing)}.",
+                hint=f"Add {', '.join(_options(missing, self.unused))}.",
             )
 
     def texts(self, block: Block, id_prefix: str) -> pa.Table:
@@ -351,8 +351,12 @@ def _refuse_repetition(source: Path, log: Path, marker: bytes) -> None:
             )
 
 
-def _option(name: str, columns: Sequence[str]) -> str:
-    """What to write on the command line for a missing column."""
-    close = {column.lower(): column for column in reversed(columns)}
-    found = get_close_matches(name, close, n=1, cutoff=0.5)
-    return f"--map {name}={shlex.quote(close[found[0]])}" if found else f"--map {name}=THEIRS or --fill {name}=VALUE"
+def _options(missing: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
+    """What to write on the command line for each missing column; no column of theirs is suggested twice."""
+    free = {column.lower(): column for column in reversed(columns)}
+    for name in missing:
+        close = get_close_matches(name, free, n=1, cutoff=0.5)
+        if close:
+            yield f"--map {name}={shlex.quote(free.pop(close[0]))}"
+        else:
+            yield f"--map {name}=THEIRS or --fill {name}=VALUE"

@@ -1,6 +1,9 @@
 """Other systems' files in the log: what is taken, made, priced, set aside and refused."""
 
 import csv
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -365,3 +368,56 @@ def test_nothing_is_left_beside_the_log_when_an_import_fails(bring, log):
     with pytest.raises(UsageError):
         bring(f"{THEIRS}\n2026-01-05T08:00:00Z,u,acme,wise,1,2,\n")
     assert list(log.parent.iterdir()) == []
+
+
+# From the command line, to the reports
+
+
+@pytest.fixture
+def finops(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command in a folder of its own."""
+
+    def finops(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "finops_core", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return finops
+
+
+def azure_arguments() -> list[str]:
+    maps = [argument for ours, theirs in AZURE_MAP.items() for argument in ("--map", f"{ours}={theirs}")]
+    return [str(AZURE), *maps, *(part for name, value in AZURE_FILL.items() for part in ("--fill", f"{name}={value}"))]
+
+
+def test_the_command_says_what_arrived_and_what_did_not(finops, tmp_path: Path):
+    (tmp_path / "x.csv").write_text(f"{THEIRS}\n2026-01-05 08:00:00,u,openai,gpt-5,1,2,9\nnever,u,openai,gpt-5,1,2,9\n")
+    maps = [argument for ours, theirs in MAP.items() for argument in ("--map", f"{ours}={theirs}")]
+    done = finops("import", "x.csv", *maps)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    # gpt-5: 1 x 0.00000125 + 2 x 0.00001 = 0.00002125
+    assert "x.csv: 1 of 2 rows imported into data/simulated_calls.csv, 3 tokens, $0.000021." in said
+    assert "Priced from the catalogue, each at its date: 1 call. Read as UTC: 1 time without a zone." in said
+    assert "Columns that were not used: price. Not imported: 1 row (1 E_TS), such as line 3 E_TS" in said
+
+
+@pytest.mark.slow
+def test_the_azure_trace_goes_through_to_eight_reports(finops, tmp_path: Path):
+    done = finops("import", *azure_arguments(), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["import"]["cost_usd"] == "556.552980000"
+    done = finops("analyze", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    log = document["log"]
+    assert (log["lines"], log["accepted"], log["quarantined"]) == (8820, 8819, 0)
+    reports = document["reports"]
+    assert len(reports) == 8
+    assert {report["state"] for report in reports} <= {"ready", "empty"}
+    for report in reports:
+        page = (tmp_path / "reports" / "html" / report["file"]).read_text(encoding="utf-8")
+        assert report["answer"]
+        assert "<main" in page
+    again = finops("import", *azure_arguments())
+    assert again.returncode == 4
+    assert "was imported into" in again.stderr
