@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from finops_core import Analyzer, Calls, Metric, Period, Report, dollars, hookimpl, percent, usd
+from finops_core import Analyzer, Calls, Metric, Period, Report, dollars, hookimpl, percent, plural, usd
 from finops_plugin_domains import optimization_prices as prices
 from finops_plugin_domains import optimization_sections as sections
 from finops_plugin_domains import optimization_terms as terms
@@ -135,7 +135,7 @@ class OptimizationAnalyzer(Analyzer):
     def _answer(self, potential: Potential, cost: Decimal) -> str:
         low, high = potential.total(CAUTIOUS), potential.total(HOPEFUL)
         monthly = [dollars(potential.monthly(end)) for end in (CAUTIOUS, HOPEFUL)]
-        spent = f"{dollars(cost)} spent in {potential.period.days} days"
+        spent = f"{dollars(cost)} spent in {plural(potential.period.days, 'day')}"
         if not potential.survey.matches and high <= 0:
             return f"Nothing can be said about savings on the {spent}: no model of the log has a catalogue price."
         if high <= 0:

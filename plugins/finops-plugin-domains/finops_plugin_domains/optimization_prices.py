@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from finops_core import Calls, Column, Section, Table, count, dollars, listing, plural
+from finops_core import Calls, Column, Section, Table, dollars, listing, plural
 from finops_plugin_domains.potential import Potential
 from finops_plugin_domains.repricing import dollars_of, scaled
 
@@ -28,8 +28,9 @@ def failed(calls: Calls) -> Section:
     return Section(
         id="failed",
         title="Failed calls that were billed",
-        text=f"{plural(n, 'call')} failed, {count(billed)} of them were billed, for {dollars(cost)}. How much of it "
-        "can be avoided the log does not say: none of it is counted at the cautious end, all of it at the hopeful one.",
+        text=f"{plural(n, 'call')} failed; {plural(billed, 'of them was', 'of them were')} billed, for "
+        f"{dollars(cost)}. How much of it can be avoided the log does not say: none of it is counted at the cautious "
+        "end, all of it at the hopeful one.",
         blocks=(
             Table.of(
                 "failed-table",

@@ -56,8 +56,15 @@ def length(output_percent: int) -> str:
 
 def together(analyzer: OptimizationAnalyzer, potential: Potential, cost: Decimal) -> Section:
     """What everything comes to, with every call counted once."""
-    rows = [[LABELS[m], *(f(end, m) for f in (potential.alone, potential.counted) for end in ENDS)] for m in MEASURES]
-    rows.append([LABELS["commitment"], *[potential.committed(None)] * 2, *(potential.committed(end) for end in ENDS)])
+    rows = [
+        [LABELS[m], *(f(end, m) for f in (potential.alone, potential.counted) for end in ENDS)]
+        for m in MEASURES
+        if m != "batch" or (analyzer.batch_discount_percent and analyzer.batch_tasks)
+    ]
+    if analyzer.commitments:
+        rows.append(
+            [LABELS["commitment"], *[potential.committed(None)] * 2, *(potential.committed(end) for end in ENDS)]
+        )
     low, high = potential.total(CAUTIOUS), potential.total(HOPEFUL)
     overlap = potential.sum_alone(HOPEFUL) - high
     return Section(

@@ -122,7 +122,9 @@ class BilledCalls:
         return self._calls.sql(
             f"""
             SELECT timestamp, task_type, provider, model, input_tokens, output_tokens, cache_read_tokens,
-                cache_write_tokens, CAST(cost_usd * 1000000000 AS BIGINT) AS logged, status = 'success' AS succeeded,
+                cache_write_tokens,
+                CAST(CAST(cost_usd AS DECIMAL(28, 9)) * 1000000000 AS BIGINT) AS logged,
+                status = 'success' AS succeeded,
                 CASE WHEN input_tokens >= $prefix_tokens THEN session_id END AS session_id,
                 CASE WHEN input_tokens >= $prefix_tokens THEN customer_id END AS customer_id
             FROM {self._view}
@@ -134,6 +136,8 @@ class BilledCalls:
 
 
 def _grouped(table: pa.Table) -> Iterator[ModelCalls]:
+    if not table.num_rows:
+        return
     codes = np.zeros(table.num_rows, dtype=np.int64)
     names = []
     for column in ("task_type", "provider", "model"):
