@@ -27,7 +27,7 @@ FLOORS = (
     {"console"},
     {"session"},
     {"cli"},
-    {"testing"},
+    {"__main__", "testing"},
 )
 """The modules and packages of the core from bottom to top; those of one floor do not know each other."""
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}

@@ -107,13 +107,13 @@ def test_a_name_that_two_claim_belongs_to_one_and_both_are_told(fake_distributio
 
 
 def test_a_stranger_cannot_take_the_name_of_one_of_ours(fake_distribution):
-    fake_distribution("finops-plugin-broken")
+    fake_distribution("acme-broken")
     findings = find()
     assert one(findings.found, "patterns", "base").distribution == "finops-plugin-base"
     clash = next(problem for problem in findings.problems if problem.plugin == "base")
     assert clash.line() == (
-        "pattern 'base' of finops-plugin-broken 0.0.1: the name 'base' belongs to finops-plugin-base 0.1.0; the one of "
-        "finops-plugin-broken is not used. Uninstall finops-plugin-base or finops-plugin-broken."
+        "pattern 'base' of acme-broken 0.0.1: the name 'base' belongs to finops-plugin-base 0.1.0; the one of "
+        "acme-broken is not used. Uninstall finops-plugin-base or acme-broken."
     )
 
 
@@ -163,7 +163,7 @@ def test_an_empty_environment_variable_finds_nothing(monkeypatch):
 
 
 def test_the_environment_variable_also_hides_the_problems_of_others(monkeypatch, fake_distribution):
-    fake_distribution("finops-plugin-broken")
+    fake_distribution("acme-broken")
     monkeypatch.setenv("FINOPS_LOAD_PLUGINS", "burst")
     assert find().problems == ()
     monkeypatch.setenv("FINOPS_LOAD_PLUGINS", "base")

@@ -33,7 +33,7 @@ def _nothing_chosen_by_the_environment(monkeypatch):
 def strangers(fake_distribution):
     """A good and a bad third party."""
     fake_distribution("finops-plugin-weekend")
-    fake_distribution("finops-plugin-broken")
+    fake_distribution("acme-broken")
 
 
 def chosen(kind, *names):
@@ -48,7 +48,7 @@ class TestImport:
     def test_only_what_is_chosen_is_imported(self, strangers):
         load(chosen("analyzers", "weekend_share"), Settings())
         assert "finops_plugin_weekend" in sys.modules
-        assert not [name for name in sys.modules if name.startswith("finops_plugin_broken")]
+        assert not [name for name in sys.modules if name.startswith("acme_broken")]
 
     def test_loaded_plugins_are_sorted_by_name(self, strangers):
         found = (*chosen("analyzers", "weekend_share", "raises"), *chosen("patterns", "weekend"))
@@ -128,14 +128,14 @@ class TestBrokenPlugins:
             (
                 "patterns",
                 "raises_in_import",
-                "import of finops_plugin_broken.raises_in_import:Pattern failed: RuntimeError: no licence for",
+                "import of acme_broken.raises_in_import:Pattern failed: RuntimeError: no licence for",
             ),
             (
                 "patterns",
                 "exits_in_import",
-                "import of finops_plugin_broken.exits_in_import:Pattern failed: it called sys.exit(7)",
+                "import of acme_broken.exits_in_import:Pattern failed: it called sys.exit(7)",
             ),
-            ("patterns", "lost", "import of finops_plugin_broken.patterns:NoSuchPattern failed: AttributeError: "),
+            ("patterns", "lost", "import of acme_broken.patterns:NoSuchPattern failed: AttributeError: "),
             ("analyzers", "raises_in_construction", "construction failed: OSError: the server of our settings is down"),
             ("analyzers", "misspelt", "there is no hook called 'analyse'. Did you mean 'analyze'?"),
             ("analyzers", "unmarked", "it serves no hook, but its group finops.analyzers needs analyze"),
@@ -150,9 +150,9 @@ class TestBrokenPlugins:
         assert [plugin.found.name for plugin in loaded.plugins] == [good]
         (problem,) = loaded.problems
         assert (problem.plugin, problem.kind) == (name, kind)
-        assert (problem.distribution, problem.version) == ("finops-plugin-broken", "0.0.1")
+        assert (problem.distribution, problem.version) == ("acme-broken", "0.0.1")
         assert problem.message.startswith(message)
-        assert problem.line().startswith(f"{kind[:-1]} '{name}' of finops-plugin-broken 0.0.1: {message}")
+        assert problem.line().startswith(f"{kind[:-1]} '{name}' of acme-broken 0.0.1: {message}")
         assert problem.hint
 
     def test_a_misspelt_hook_does_not_serve_next_to_good_ones(self, strangers):
@@ -190,7 +190,7 @@ class TestCalls:
                 outcomes[plugin.found.name] = loaded.call(plugin, calls=calls_from([{"cost_usd": 1}])).answer
             except PluginError as e:
                 outcomes[plugin.found.name] = e.message
-        who = "of finops-plugin-broken 0.0.1: analyze failed"
+        who = "of acme-broken 0.0.1: analyze failed"
         assert outcomes == {
             "leaves": f"analyzer 'leaves' {who}: it called sys.exit(9)",
             "raises": f"analyzer 'raises' {who}: ValueError: cannot make sense of this",
@@ -206,7 +206,7 @@ class TestCalls:
         problem = loaded.plugins[0].found.problem(error.value)
         assert problem is error.value.problem
         assert "analyzers.py" in problem.traceback
-        assert problem.hint == "Tell the authors of finops-plugin-broken."
+        assert problem.hint == "Tell the authors of acme-broken."
 
     def test_a_result_that_the_core_refuses_is_a_problem_of_the_same_form(self, strangers):
         (found,) = chosen("analyzers", "wrong_type")
@@ -214,7 +214,7 @@ class TestCalls:
         assert problem == Problem(
             plugin="wrong_type",
             kind="analyzers",
-            distribution="finops-plugin-broken",
+            distribution="acme-broken",
             version="0.0.1",
             message="analyze failed: it returned a dict",
             hint="Return a Report.",
@@ -305,5 +305,5 @@ class TestDescription:
         }
 
     def test_a_plugin_that_cannot_be_loaded_cannot_be_described(self, strangers):
-        with pytest.raises(ContainedError, match="pattern 'lost' of finops-plugin-broken"):
+        with pytest.raises(ContainedError, match="pattern 'lost' of acme-broken"):
             describe(chosen("patterns", "lost")[0], Settings())
