@@ -67,5 +67,5 @@ def test_the_floors_are_those_that_the_test_of_imports_holds():
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FLOORS"
     )
     table = TEXT.partition("## The floors of the core")[2].partition("\n## ")[0]
-    rows = [row for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     assert [set(re.findall(r"`(\w+)(?:\.py|/)`", row)) for row in reversed(rows)] == list(floors)
