@@ -45,5 +45,6 @@ clean: ## remove the environment, the caches and the builds; the call log and th
 	@.tools/bin/pip install --quiet --disable-pip-version-check uv
 
 .venv/.synced: $(PROJECTS) | $(filter .tools/bin/uv,$(UV))
+	@echo "Setting up .venv ..." >&2
 	@env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet $(if $(PYTHON),--python $(PYTHON))
 	@touch $@
