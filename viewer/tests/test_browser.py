@@ -1,0 +1,460 @@
+"""The pages in a real browser: from files, served, printed, on a phone, live."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from finops_viewer import units
+from finops_viewer.publisher import HtmlPublisher
+from finops_viewer.record import Record
+from finops_viewer.serve import listening
+from finops_viewer.server import Stage, web_server
+from finops_viewer.single import single_file
+from finops_viewer.watch import State
+
+from finops_core.report import Report
+from finops_core.site import Site
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PAGES = (
+    "index",
+    "customer_profitability",
+    "finops_performance",
+    "finops_realtime",
+    "finops_understanding",
+    "their_report",
+)
+
+
+def required(there: bool, what: str) -> None:
+    """Skip without a tool that a test needs, or fail where it must be there."""
+    if not there:
+        (pytest.fail if os.environ.get("FINOPS_REQUIRE_BROWSER") else pytest.skip)(f"{what} is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    required(CHROMIUM.exists(), str(CHROMIUM))
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Tab:
+    """A page of the browser, and what it complained about."""
+
+    page: Any
+    complaints: list[str]
+    requests: list[str]
+
+
+@pytest.fixture
+def open_tab(browser: Any) -> Iterator[Callable[..., Tab]]:
+    contexts: list[Any] = []
+
+    def open_tab(context: Any = None, **options: Any) -> Tab:
+        if context is None:
+            context = browser.new_context(**options)
+            contexts.append(context)
+        tab = Tab(context.new_page(), [], [])
+        tab.page.on("console", lambda message: tab.complaints.append(message.text))
+        tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+        tab.page.on("dialog", lambda dialog: (tab.complaints.append(dialog.message), dialog.dismiss()))
+        tab.page.on("request", lambda request: tab.requests.append(request.url))
+        return tab
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def html(tmp_path: Path, site_in: Callable[..., Site], reports: list[Report]) -> Path:
+    HtmlPublisher().publish(reports, site_in(tmp_path / "html"))
+    return tmp_path / "html"
+
+
+class Live:
+    """A server that tells what it is told to, and can go and come back on the same port."""
+
+    def __init__(self, directory: Path, site_in: Callable[..., Site]) -> None:
+        self.directory = directory
+        self.stage = Stage(directory, live=True)
+        self.stage.show(State("fresh", "run-1"))
+        self._site_in = site_in
+        self._port = 0
+        self.start()
+        self.address = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        listener = listening("127.0.0.1", self._port)
+        self._port = listener.getsockname()[1]
+        self._server = web_server(self.stage, {"127.0.0.1"})
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(5)
+
+    def publish(self, reports: list[Report], run_id: str) -> None:
+        HtmlPublisher().publish(reports, self._site_in(self.directory, run_id=run_id))
+        self.stage.show(State("fresh", run_id))
+
+
+@pytest.fixture
+def live(html: Path, site_in: Callable[..., Site]) -> Iterator[Live]:
+    live = Live(html, site_in)
+    yield live
+    live.stop()
+
+
+def expect(locator: Any) -> Any:
+    from playwright.sync_api import expect
+
+    return expect(locator)
+
+
+def changed(reports: list[Report], answer: str) -> list[Report]:
+    """The same reports, but for the answer of the understanding."""
+    return [r.model_copy(update={"answer": answer}) if r.name == "finops_understanding" else r for r in reports]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_work_from_files_without_any_request(open_tab: Callable[..., Tab], html: Path, scheme: str) -> None:
+    tab = open_tab(color_scheme=scheme)
+    for name in PAGES:
+        tab.page.goto(f"{html.as_uri()}/{name}.html")
+        charts = tab.page.locator("[data-chart]")
+        expect(tab.page.locator("[data-chart] svg")).to_have_count(charts.count())
+    assert not tab.complaints
+    assert all(url.startswith((html.as_uri(), "data:")) for url in tab.requests)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_served_pages_keep_to_the_content_policy(live: Live, open_tab: Callable[..., Tab], scheme: str) -> None:
+    tab = open_tab(color_scheme=scheme)
+    for name in PAGES:
+        tab.page.goto(f"{live.address}/{name}.html")
+        expect(tab.page.locator("#live")).to_have_text("Live")
+        for chart in tab.page.locator("[data-chart]").all():
+            chart.hover()  # tooltips are where charting libraries break a policy
+    assert not tab.complaints
+    assert all(url.startswith((live.address, "data:")) for url in tab.requests)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_tab: Callable[..., Tab], html: Path, scheme: str) -> None:
+    axe = Path(os.environ.get("FINOPS_AXE", "axe.min.js"))
+    required(axe.is_file(), "axe-core (FINOPS_AXE names its axe.min.js)")
+    tab = open_tab(color_scheme=scheme)
+    tab.page.add_init_script(path=axe)
+    for name in PAGES:
+        tab.page.goto(f"{html.as_uri()}/{name}.html")
+        for summary in tab.page.locator("summary").all():
+            summary.click()
+        violations = tab.page.evaluate("() => axe.run().then((result) => result.violations)")
+        assert not [(v["id"], [n["html"][:200] for n in v["nodes"][:3]]) for v in violations], name
+
+
+def test_a_phone_needs_no_sideways_scrolling(open_tab: Callable[..., Tab], html: Path) -> None:
+    tab = open_tab(viewport={"width": 360, "height": 740})
+    for name in PAGES:
+        tab.page.goto(f"{html.as_uri()}/{name}.html")
+        for summary in tab.page.locator("summary").all():
+            summary.click()
+        assert tab.page.evaluate("() => document.documentElement.scrollWidth") == 360, name
+
+
+def test_hostile_names_do_nothing(
+    open_tab: Callable[..., Tab],
+    tmp_path: Path,
+    site_in: Callable[..., Site],
+    make_report: Callable[..., Report],
+    hostile: str,
+) -> None:
+    HtmlPublisher().publish([make_report(hostile)], site_in(tmp_path))
+    tab = open_tab(viewport={"width": 360, "height": 740})
+    for name in ("index", "their_report"):
+        tab.page.goto(f"{tmp_path.as_uri()}/{name}.html")
+        for chart in tab.page.locator("[data-chart]").all():
+            chart.hover()
+        for button in tab.page.locator("button.sort").all():
+            button.evaluate("(button) => button.click()")
+        assert tab.page.evaluate("() => document.documentElement.scrollWidth") == 360, name
+    assert not tab.complaints
+
+
+def test_print_is_light_and_clips_nothing(open_tab: Callable[..., Tab], html: Path) -> None:
+    tab = open_tab(color_scheme="dark")
+    tab.page.goto(f"{html.as_uri()}/finops_understanding.html")
+    assert tab.page.pdf(format="A4").startswith(b"%PDF")
+    tab.page.set_viewport_size({"width": 680, "height": 900})  # what A4 leaves between its margins
+    tab.page.emulate_media(media="print")
+    assert tab.page.evaluate("() => getComputedStyle(document.body).color") == "rgb(27, 29, 32)"
+    wide = tab.page.evaluate(
+        "() => [...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > 681)"
+        ".map((e) => e.outerHTML.slice(0, 80))"
+    )
+    assert not wide
+    assert tab.page.locator("[data-chart] svg").first.bounding_box()["width"] > 600
+
+
+def test_the_page_formats_numbers_as_the_server_does(open_tab: Callable[..., Tab], html: Path) -> None:
+    amounts = [
+        "0",
+        "0.000000001",
+        "-0.005",
+        "0.0123456",
+        "0.0099995",
+        "0.999999999",
+        "1",
+        "1.005",
+        "-1234567.565",
+        "12",
+    ]
+    numbers = [
+        0,
+        0.5,
+        1.0,
+        1.005,
+        9.999,
+        12.34,
+        999.95,
+        1000.5,
+        -1234.5,
+        0.04,
+        0.0049,
+        123456789,
+        2.5,
+        0.125,
+        0.1,
+        10**15,
+    ]
+    cases: list[tuple[Any, str]] = [(None, "usd"), ("2026-01-05T08:00:00Z", "time"), ("2026-01-05T08:00:07Z", "time")]
+    cases += [("x" * 200, "text"), ("\u202ea", "text"), ("2026-01-05", "date")]
+    cases += [(f"{Decimal(amount):.9f}", "usd") for amount in amounts]
+    plain = ("tokens", "tokens_per_s", "ms", "percent", "count", "ratio", "days", "hours")
+    cases += [(number, unit) for unit in plain for number in numbers]
+    tab = open_tab()
+    tab.page.goto(f"{html.as_uri()}/index.html")
+    shown = tab.page.evaluate("(cases) => cases.map(([value, unit]) => finops.format.full(value, unit))", cases)
+    expected = [units.plain(units.full(Decimal(v) if u == "usd" and v else v, u)) for v, u in cases]
+    assert dict(zip(map(str, cases), shown, strict=True)) == dict(zip(map(str, cases), expected, strict=True))
+
+
+def test_tables_sort_by_any_column_and_show_all_rows(open_tab: Callable[..., Tab], html: Path) -> None:
+    page = open_tab().page
+    page.goto(f"{html.as_uri()}/finops_understanding.html")
+    table = page.locator("#t-customers")
+    first = table.locator("tbody tr").first
+    expect(table.locator("tbody tr")).to_have_count(25)
+    table.get_by_role("button", name="Cost").click()
+    expect(first).to_contain_text("$3,333.33")  # 10,000 / 3
+    table.get_by_role("button", name="Cost").click()
+    expect(first).to_contain_text("$16.61")  # 10,000 / 602, the last of the 600 kept
+    expect(table.locator("th").nth(1)).to_have_attribute("aria-sort", "ascending")
+    table.get_by_role("button", name="Cost").click()
+    expect(table.locator("[aria-sort]")).to_have_count(0)
+    page.get_by_role("button", name="Show more").click()
+    expect(table.locator("tbody tr")).to_have_count(275)
+    expect(page.locator("#r-customers")).to_contain_text("275 of 600 rows.")
+    expect(table.locator("tfoot")).to_contain_text("100 more")
+
+
+def test_downloads_hold_all_rows_and_no_formulas(open_tab: Callable[..., Tab], html: Path) -> None:
+    page = open_tab().page
+    page.goto(f"{html.as_uri()}/finops_understanding.html")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV of Customers").click()
+    lines = Path(download.value.path()).read_bytes().decode().split("\r\n")
+    assert lines[:2] == ["Customer,Cost (usd),Margin (percent)", "base-100-00000,3333.333333333,80"]
+    assert len(lines) == 1 + 600 + 2 + 1  # header, rows, other and total, the end of the last line
+    cells = ["=1+1", "+1", "-2.5", "-2+3", "@a", "\tb", "\rc", 'say "hi"', "a,b", "plain", None]
+    table = {
+        "columns": [{"label": "=x", "unit": "text"}, {"label": "n", "unit": "usd"}],
+        "rows": [[c, "-1.5"] for c in cells],
+    }
+    text = page.evaluate("(table) => finops.downloads.csv(table)", table)
+    expected = ["'=1+1", "+1", "-2.5", "'-2+3", "'@a", "'\tb", '"\'\rc"', '"say ""hi"""', '"a,b"', "plain", ""]
+    assert text == "\r\n".join(["'=x,n (usd)", *(f"{cell},-1.5" for cell in expected), ""])
+    with page.expect_download() as download:
+        page.get_by_role("button", name="SVG of Which models cost most?").click()
+    assert "gpt-5" in Path(download.value.path()).read_text(encoding="utf-8")
+
+
+def test_an_update_leaves_what_the_reader_did(live: Live, open_tab: Callable[..., Tab], reports: list[Report]) -> None:
+    tab = open_tab(viewport={"width": 1200, "height": 700})
+    page = tab.page
+    page.goto(f"{live.address}/finops_understanding.html")
+    expect(page.locator("#live")).to_have_text("Live")
+    page.evaluate("() => { window.here = true; }")
+    page.locator("#v-model-bars summary").click()
+    sort = page.locator("#t-models").get_by_role("button", name="Calls")
+    sort.click()
+    sort.click()
+    page.get_by_role("button", name="Show more").click()
+    sort.focus()
+    page.evaluate("() => scrollTo(0, 2500)")
+    seen = "() => [document.activeElement.textContent, Math.round(document.activeElement.getBoundingClientRect().top)]"
+    before = page.evaluate(seen)
+    live.stage.show(State("building", "run-1"))
+    expect(page.locator("#busy")).to_be_visible()
+    live.publish(changed(reports, "Everything is different now."), "run-2")
+    expect(page.locator("main .answer")).to_have_text("Everything is different now.")
+    expect(page.locator("#busy")).to_be_hidden()
+    expect(page.locator("#announcement")).to_have_text("Updated. Everything is different now.")
+    expect(page.locator("#built")).to_contain_text("ago")
+    after = page.evaluate(seen)
+    assert after[0] == before[0]
+    assert abs(after[1] - before[1]) <= 1, "what the reader looks at stays in place, though the text above is shorter"
+    expect(page.locator("#v-model-bars")).to_have_attribute("open", "")
+    expect(page.locator("#t-models th").nth(2)).to_have_attribute("aria-sort", "ascending")
+    expect(page.locator("#t-models tbody th").first).to_have_text("mistral-large")
+    expect(page.locator("#t-customers tbody tr")).to_have_count(275)
+    assert page.evaluate("() => window.here"), "the page was not loaded again"
+    assert not tab.complaints
+
+
+def test_reports_that_come_and_go_are_followed(live: Live, open_tab: Callable[..., Tab], reports: list[Report]) -> None:
+    page = open_tab().page
+    page.goto(f"{live.address}/finops_performance.html")
+    expect(page.locator("#live")).to_have_text("Live")
+    live.publish([r for r in reports if r.name != "finops_performance"], "run-2")
+    expect(page.locator("#notice")).to_have_text("This report is not published any more.")
+    page.goto(f"{live.address}/")
+    expect(page.locator(".card")).to_have_count(len(reports) - 1)
+    live.publish(reports, "run-3")
+    expect(page.locator(".card")).to_have_count(len(reports))
+
+
+def test_nine_tabs_follow(live: Live, open_tab: Callable[..., Tab], browser: Any, reports: list[Report]) -> None:
+    context = browser.new_context()
+    tabs = [open_tab(context) for _ in range(9)]
+    for tab in tabs:
+        tab.page.goto(f"{live.address}/finops_understanding.html")
+        expect(tab.page.locator("#live")).to_have_text("Live")
+    assert sum(url.endswith("/events") for tab in tabs for url in tab.requests) == 1
+    live.publish(changed(reports, "All nine know."), "run-2")
+    for tab in tabs:
+        expect(tab.page.locator("main .answer")).to_have_text("All nine know.")
+    leader = next(tab for tab in tabs if any(url.endswith("/events") for url in tab.requests))
+    leader.page.close()
+    tabs.remove(leader)
+    live.publish(changed(reports, "Without the first one."), "run-3")
+    for tab in tabs:
+        expect(tab.page.locator("main .answer")).to_have_text("Without the first one.")
+    context.close()
+
+
+def test_failures_are_told_and_the_content_stays(live: Live, open_tab: Callable[..., Tab]) -> None:
+    page = open_tab().page
+    page.goto(f"{live.address}/finops_understanding.html")
+    live.stage.show(State("stale", "run-1"))
+    expect(page.locator("#live")).to_have_text("Change noticed")
+    live.stage.show(State("failed", "run-1", "the log is <b>not</b> a call log", "Look at line 1."))
+    expect(page.locator("#notice")).to_have_text("the log is <b>not</b> a call log Look at line 1.")
+    expect(page.locator("main .answer")).to_contain_text("Spend was $9,294.80")
+    live.stage.show(State("fresh", "run-1"))
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_a_page_without_reports_turns_into_them(
+    live: Live, open_tab: Callable[..., Tab], reports: list[Report]
+) -> None:
+    (live.directory / "manifest.json").unlink()
+    live.stop()
+    live.stage = Stage(live.directory, live=True)
+    live.start()
+    live.stage.show(State("failed", "", "there is no call log", "Make one with finops run."))
+    page = open_tab().page
+    page.goto(f"{live.address}/")
+    expect(page.locator("h1")).to_have_text("No reports yet")
+    expect(page.locator("main")).to_contain_text("Make one with finops run.")
+    live.publish(reports, "run-2")
+    expect(page.locator("h1")).to_have_text("Overview")
+    expect(page.locator(".card")).to_have_count(len(reports))
+
+
+def test_a_server_that_goes_and_comes_back_is_told(live: Live, open_tab: Callable[..., Tab]) -> None:
+    page = open_tab().page
+    page.goto(f"{live.address}/finops_understanding.html")
+    expect(page.locator("#live")).to_have_text("Live")
+    live.stop()
+    expect(page.locator("#live")).to_have_text("Server gone")
+    expect(page.locator("#notice")).to_contain_text("The server does not answer")
+    expect(page.locator("main .answer")).to_contain_text("Spend was $9,294.80")
+    live.start()
+    expect(page.locator("#live")).to_have_text("Live", timeout=10_000)
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_the_theme_can_be_chosen_and_is_kept(open_tab: Callable[..., Tab], html: Path) -> None:
+    page = open_tab(color_scheme="light").page
+    page.goto(f"{html.as_uri()}/index.html")
+    page.get_by_label("Theme").select_option("dark")
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"
+    page.goto(f"{html.as_uri()}/finops_performance.html")
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"
+    expect(page.get_by_label("Theme")).to_have_value("dark")
+
+
+def test_the_keyboard_reaches_everything(open_tab: Callable[..., Tab], html: Path) -> None:
+    page = open_tab().page
+    page.goto(f"{html.as_uri()}/index.html")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.goto(f"{html.as_uri()}/finops_understanding.html")
+    reached = set()
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        place = page.evaluate(
+            "() => { const e = document.activeElement; const s = getComputedStyle(e);"
+            " return [e.dataset.csv || e.dataset.svg || e.dataset.column || e.tagName, s.outlineStyle]; }"
+        )
+        assert place[0] == "BODY" or place[1] != "none", f"no visible focus on {place[0]}"
+        reached.add(place[0])
+    assert {"customers", "models", "cost-per-day", "SUMMARY", "SELECT", "0", "1"} <= reached
+
+
+def test_reduced_motion_is_respected(live: Live, open_tab: Callable[..., Tab]) -> None:
+    page = open_tab(reduced_motion="reduce").page
+    page.goto(f"{live.address}/")
+    live.stage.show(State("building", "run-1"))
+    expect(page.locator("#busy")).to_be_visible()
+    assert page.evaluate("() => getComputedStyle(document.getElementById('busy'), '::after').animationName") == "none"
+
+
+def test_an_exported_file_works_alone(open_tab: Callable[..., Tab], html: Path, tmp_path: Path) -> None:
+    target = tmp_path / "alone" / "mail.html"
+    target.parent.mkdir()
+    target.write_text(single_file(Record.published(html, "finops_understanding")), encoding="utf-8")
+    tab = open_tab()
+    tab.page.goto(target.as_uri())
+    expect(tab.page.locator("[data-chart] svg")).to_have_count(7)
+    tab.page.get_by_label("Theme").select_option("dark")
+    assert not tab.complaints
+    assert all(url.startswith((target.as_uri(), "data:")) for url in tab.requests)
