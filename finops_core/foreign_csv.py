@@ -53,7 +53,7 @@ class BadRow:
 
     Attributes:
         line: The physical line on which it begins; the first line of the file is 1.
-        code: As in the call log's table of codes.
+        code: As for a line of the call log; what only other files can have is ``E_CR`` and ``E_NEWLINE``.
         reason: What is wrong with it, in words.
     """
 
