@@ -132,8 +132,10 @@ def finops() -> None:
 def run(plugins: str, log: Path, reports: Path, **flags: Any) -> int:
     """Simulate, ingest, analyze, publish, and print the summary."""
     session = _session(flags)
-    simulated = session.simulate(_names(plugins), log, _request(**flags))
-    publication, counts = session.refresh(log, reports)
+    patterns = session.load("patterns", _names(plugins))
+    analyzers, publishers = session.load("analyzers"), session.load("publishers")
+    simulated = session.simulate(patterns, log, _request(**flags))
+    publication, counts = session.refresh(log, reports, analyzers, publishers)
     rows = [
         {"name": r.name, "file": f"{r.name}.html", "state": r.state, "answer": r.answer}
         for r in publication.analysis.reports
@@ -146,7 +148,7 @@ def run(plugins: str, log: Path, reports: Path, **flags: Any) -> int:
 def simulate(plugins: str, log: Path, **flags: Any) -> int:
     """Write simulated calls to the log, and do no more."""
     session = _session(flags)
-    simulated = session.simulate(_names(plugins), log, _request(**flags))
+    simulated = session.simulate(session.load("patterns", _names(plugins)), log, _request(**flags))
     return session.finish(simulated, f"The calls are in {log}.", f"Next: finops analyze --log {log}")
 
 
@@ -166,7 +168,8 @@ def analyze(
 
     choice = PeriodChoice(first.date() if first else None, last.date() if last else None, tail)
     session = _session(flags)
-    publication, counts = session.refresh(log, reports, _names(plugins), choice)
+    analyzers, publishers = session.load("analyzers", _names(plugins)), session.load("publishers")
+    publication, counts = session.refresh(log, reports, analyzers, publishers, choice)
     documents = [r.model_dump(mode="json") for r in publication.analysis.reports]
     return session.finish({"log": counts, "reports": documents}, *_see(reports))
 
@@ -241,7 +244,7 @@ def show(name: str, config: Path | None, sets: tuple[str, ...]) -> int:
 @click.argument("file", type=_path)
 @click.option("--map", "mapping", multiple=True, metavar="COLUMN=THEIRS", help="Our column, and theirs that fills it.")
 @click.option("--fill", multiple=True, metavar="COLUMN=VALUE", help="Our column, and one value for every row.")
-@click.option("--delimiter", help="What stands between their fields; by default it is found out.")
+@click.option("--delimiter", help="comma, semicolon, tab or bar; by default it is found in the header.")
 @click.option("--source", default="import", show_default=True, help="The imported rows' source.")
 @options("log", "config", "json", "quiet")
 def import_(
@@ -253,7 +256,17 @@ def import_(
     log: Path,
     **flags: Any,
 ) -> int:
-    """Bring a foreign CSV file into the log."""
+    """Bring a foreign CSV file into the log.
+
+    Columns named like ours are taken as they are; --map and --fill say where the others come from. Without a column
+    of ids they are made from the file, and without one of costs the catalogue prices each call at its date. Rows that
+    are no calls are counted and shown; a file with none that is one, or that was imported before, is refused.
+
+    \b
+    finops import usage.csv --map timestamp=created_at --map model=model_name \\
+      --map input_tokens=prompt_tokens --map output_tokens=completion_tokens \\
+      --fill provider=openai --fill customer_id=acme
+    """  # noqa: D301 - click takes the escape for a paragraph that is not wrapped
     from finops_core.catalog import Catalog
     from finops_core.importing import import_file
 

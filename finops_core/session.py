@@ -13,7 +13,7 @@ from finops_core.console import Terminal
 from finops_core.errors import UsageError
 from finops_core.ledger import Ledger
 from finops_core.ledger.calls import PeriodChoice
-from finops_core.plugins import Problem, check_settings, disabled_names, find, load, select
+from finops_core.plugins import Kind, Loaded, Problem, check_settings, disabled_names, find, load, select
 from finops_core.settings import load_settings
 from finops_core.simulation.recording import PatternTotals, patterns_summary
 
@@ -46,26 +46,34 @@ class Session:
     ) -> None:
         self.terminal = Terminal(quiet=quiet, json=as_json)
         self.settings = load_settings(config, sets)
-        self.disabled = disabled_names(disable)
+        self._disabled = disabled_names(disable)
         self.findings = find()
         self._problems: list[Problem] = []
         self._as_json = as_json
         check_settings(self.findings, self.settings)
-        select(self.findings.found, "patterns", (), self.disabled)  # a wrong -p no:NAME is told before anything runs
+        select(self.findings.found, "patterns", (), self._disabled)  # a wrong -p no:NAME is told before anything runs
         self._note(self.findings.problems)
 
-    def simulate(self, names: Sequence[str] | None, log: Path, request: pipeline.Request) -> dict[str, Any]:
-        """Run patterns into the log and show their totals.
+    def load(self, kind: Kind, names: Sequence[str] | None = None) -> Loaded:
+        """Import the chosen plugins of a kind, but those that are disabled, with their parameters.
+
+        A command loads whatever it needs before it writes anything.
 
         Args:
-            names: The patterns; ``None`` is all that are installed.
-            log: The call log.
-            request: Period, seed, scale, mode.
+            kind: Such as patterns.
+            names: Which; ``None`` is all that are installed.
+
+        Raises:
+            UsageError: A name, or the name or value of a parameter, is wrong.
+        """
+        return load(select(self.findings.found, kind, names, self._disabled), self.settings)
+
+    def simulate(self, patterns: Loaded, log: Path, request: pipeline.Request) -> dict[str, Any]:
+        """Run patterns into the log and show their totals.
 
         Returns:
             The document's ``patterns`` and ``totals``.
         """
-        patterns = load(select(self.findings.found, "patterns", names, self.disabled), self.settings)
         if not patterns.plugins and not patterns.problems:
             raise UsageError(
                 "no pattern is installed, or every one is disabled",
@@ -84,7 +92,8 @@ class Session:
         self,
         log: Path,
         directory: Path,
-        analyzers: Sequence[str] | None = None,
+        analyzers: Loaded,
+        publishers: Loaded,
         choice: PeriodChoice | None = None,
     ) -> tuple[pipeline.Publication, dict[str, Any]]:
         """Ingest, analyze and publish, and show the counts and the answers.
@@ -92,13 +101,11 @@ class Session:
         Returns:
             What was published, and the document's ``log``.
         """
-        chosen = load(select(self.findings.found, "analyzers", analyzers, self.disabled), self.settings)
-        publishers = load(select(self.findings.found, "publishers", None, self.disabled), self.settings)
         with self.terminal.reading() as progress:
             ledger = pipeline.ingest(log, progress)
-        with self.terminal.analyzing(len(chosen.plugins)) as begun:
-            analysis = pipeline.analyze(ledger, chosen, self.settings, choice, begun)
-        publication = pipeline.publish(analysis, ledger, publishers, directory, self.settings, chosen)
+        with self.terminal.analyzing(len(analyzers.plugins)) as begun:
+            analysis = pipeline.analyze(ledger, analyzers, self.settings, choice, begun)
+        publication = pipeline.publish(analysis, ledger, publishers, directory, self.settings, analyzers)
         self.terminal.log(log, ledger.counts, ledger.cost_usd)
         self.terminal.reports(publication.analysis.reports)
         self._note(publication.problems)

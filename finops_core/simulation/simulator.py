@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -126,8 +127,8 @@ def source_of(pattern: type[Plugin]) -> str:
     for entry_point in entry_points(group="finops.patterns"):
         if entry_point.value == target:
             return entry_point.name
-    name = pattern.__name__.removesuffix("Simulator").removesuffix("Pattern").removesuffix("Traffic") or "pattern"
-    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+    name = pattern.__name__.removesuffix("Simulator") or "pattern"
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _settle_events(events: Iterable[Event], block: Customers, calendar: Calendar, factor: Floats) -> Iterator[Event]:
