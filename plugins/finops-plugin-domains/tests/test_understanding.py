@@ -1,0 +1,264 @@
+"""The understanding report: by hand, on planted truth, and under its laws."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from finops_plugin_domains.days import days_of
+from finops_plugin_domains.understanding import UnderstandingAnalyzer
+
+from finops_core import Calls, PeriodChoice, Report, Table
+from finops_core.testing import calls_from, check_analyzer
+
+START = datetime(2026, 1, 5)
+
+
+def analyze(calls: Calls, **parameters) -> Report:
+    return UnderstandingAnalyzer(**parameters).analyze(calls)
+
+
+def table(report: Report, name: str) -> Table:
+    (found,) = (b for s in report.sections for b in s.blocks if b.id == name)
+    return found
+
+
+def metric(report: Report, name: str):
+    (found,) = (m for m in report.metrics if m.id == name)
+    return found
+
+
+def section(report: Report, name: str):
+    (found,) = (s for s in report.sections if s.id == name)
+    return found
+
+
+def column(of: Table, name: str) -> list:
+    index = [c.name for c in of.columns].index(name)
+    return [row[index] for row in of.rows]
+
+
+def steady(days: int, *, per_day: int = 4, cost: object = "0.01", whale: int = 0) -> list[dict]:
+    """The same calls every day by c0 and c1 and, from the middle of the days on, ``whale`` calls more by a third."""
+    counts = [per_day + (whale if day >= days // 2 else 0) for day in range(days)]
+    return [
+        {
+            "timestamp": START + timedelta(days=day, hours=8, minutes=min(i, per_day)),
+            "call_id": f"{day}-{i}",
+            "customer_id": "whale" if i >= per_day else f"c{i % 2}",
+            "feature_id": "chat",
+            "model": "gpt-5",
+            "input_tokens": 1000,
+            "output_tokens": 100,
+            "cost_usd": cost,
+        }
+        for day, count in enumerate(counts)
+        for i in range(count)
+    ]
+
+
+def test_it_keeps_the_contract_of_analyzers() -> None:
+    report = check_analyzer(UnderstandingAnalyzer)
+    assert [s.id for s in report.sections] == ["days", "spend", "tokens", "change", "forecast"]
+
+
+def test_a_small_log_by_hand() -> None:
+    rows = [
+        # 1,000 tokens in, 200 of them cached, and 500 out for $3; 500 in for $1; a failed call for nothing.
+        {
+            "input_tokens": 1000,
+            "cache_read_tokens": 200,
+            "output_tokens": 500,
+            "cost_usd": 3,
+            "feature_id": "chat",
+            "organization_id": "acme",
+        },
+        {"input_tokens": 500, "cost_usd": 1, "provider": "google", "model": "gemini-2.5-pro", "customer_id": "c2"},
+        {"status": "server_error", "customer_id": "c2", "feature_id": "chat"},
+    ]
+    report = analyze(calls_from(rows))
+    assert report.answer.startswith("$4.00 was spent on 3 calls in 1 day, 75.0 % of it on openai / gpt-5")
+    assert metric(report, "spend").value == 4
+    assert metric(report, "spend").home
+    assert metric(report, "tokens").value == 2000
+    assert metric(report, "cost-per-1k-tokens").value == 2  # $4 / 2,000 x 1,000
+    assert metric(report, "cache-hit-rate").value == pytest.approx(200 / 1500 * 100)
+    assert table(report, "by-provider").rows[0][:4] == ("openai", 3, 75.0, 2)
+    assert table(report, "by-feature").rows == (
+        ("chat", Decimal(3), 75.0, 2, 1000, 200, 500, Decimal(2), 20.0),
+        (None, Decimal(1), 25.0, 1, 500, 0, 0, Decimal(2), 0.0),
+    )
+    assert column(table(report, "by-organisation"), "organization_id") == ["acme", None]
+    assert {row[0]: row[1] for row in table(report, "token-classes").rows} == {
+        "Input, not cached": 1300,
+        "Input, read from a cache": 200,
+        "Input, written to a cache": 0,
+        "Output, without reasoning": 500,
+        "Output, reasoning": 0,
+    }
+    assert "nothing is forecast" in section(report, "forecast").text
+    assert "Nothing is compared" in section(report, "change").text
+
+
+def test_every_breakdown_adds_up_to_the_total() -> None:
+    report = analyze(calls_from(steady(30, cost="0.000000001", whale=3)))
+    spend = metric(report, "spend").value
+    for name in ("provider", "model", "customer", "organisation", "product", "feature", "task"):
+        found = table(report, f"by-{name}")
+        assert sum(column(found, "cost_usd")) == spend
+        assert sum(column(found, "calls")) == metric(report, "calls").value
+
+
+def test_a_customer_who_starts_to_dominate_is_named() -> None:
+    # Days of 4 calls at a cent; from day 14 on 36 more by the whale. 14 days: $0.56, then $5.60: + $5.04, all volume.
+    report = analyze(calls_from(steady(28, whale=36)))
+    moved = next(f for f in report.findings if f.id == "customer-moved-1")
+    assert (moved.who, moved.severity) == ("whale", "warning")
+    assert moved.usd_per_month == Decimal("10.8")  # $5.04 x 30 / 14
+    assert "fewer" not in moved.title
+    concentration = next(f for f in report.findings if f.id == "concentration-1")
+    assert concentration.who == "whale"
+    assert "81.8 % of all cost" in concentration.title  # $5.04 of $6.16
+    waterfall = next(b for b in section(report, "change").blocks if b.id == "change-waterfall")
+    assert waterfall.series[0].values == tuple(Decimal(v) for v in ("0.56", "5.04", "0", "0", "0", "5.6"))
+    assert "chat on openai / gpt-5: +$5.04, of which +$5.04 volume" in section(report, "change").text
+    assert metric(report, "spend").current == Decimal("5.6")
+    assert metric(report, "spend").previous == Decimal("0.56")
+    assert (metric(report, "customers").current, metric(report, "customers").previous) == (3, 2)
+
+
+def test_a_burst_is_told_from_a_new_level() -> None:
+    rows = steady(28)
+    rows += [
+        {**rows[0], "timestamp": START + timedelta(days=20, hours=9, seconds=i), "call_id": f"b{i}", "customer_id": "b"}
+        for i in range(200)
+    ]
+    finding = next(f for f in analyze(calls_from(rows)).findings if f.who == "b" and f.section == "change")
+    assert finding.confidence == "low"
+    assert "100 % of its cost in the later span fell on 2 days, a burst" in finding.why_sure
+
+
+def test_a_quiet_log_says_what_was_checked() -> None:
+    rows = [{**row, "customer_id": f"c{i % 9}"} for i, row in enumerate(steady(28, per_day=9))]
+    (finding,) = analyze(calls_from(rows)).findings
+    assert finding.severity == "good"
+    assert "no customer causes 20.0 % of the cost" in finding.title
+    assert "2026-01-19 to 2026-02-01 against 2026-01-05 to 2026-01-18" in finding.title
+
+
+def test_growth_beyond_the_interval_is_a_finding() -> None:
+    rows = [
+        {**row, "call_id": f"{row['call_id']}-{copy}"}
+        for row in steady(56, per_day=1)
+        for copy in range(10 + (row["timestamp"] - START).days)
+    ]
+    finding = next(f for f in analyze(calls_from(rows)).findings if f.id == "forecast-moves")
+    assert "heading up" in finding.title
+    assert finding.severity == "warning"
+
+
+def test_the_last_day_counts_in_totals_and_not_in_the_forecast_while_it_is_not_over() -> None:
+    rows = steady(29, per_day=13)
+    for row in rows:  # calls on every hour from 8:00 to 20:00
+        hour = int(row["call_id"].split("-")[1])
+        row["timestamp"] = row["timestamp"].replace(hour=8 + hour, minute=0, second=0)
+    rows = [row for row in rows if row["timestamp"] <= START + timedelta(days=28, hours=10)]
+    calls = calls_from(rows)
+    days = days_of(calls, 90)
+    assert (days.unfinished, days.begins_late) == (1, False)
+    assert days.costs() == pytest.approx([0.13] * 28)
+    report = analyze(calls)
+    assert metric(report, "spend").value == Decimal("0.13") * 28 + Decimal("0.03")
+    assert metric(report, "forecast-30d").value == Decimal("3.9")
+    assert any(note.startswith("2026-02-02 was not over") for note in report.assumptions)
+    chart = next(b for b in section(report, "forecast").blocks if b.id == "forecast-daily")
+    assert chart.categories[29] == "2026-02-03"
+    assert [v is None for v in chart.series[1].values] == [True] * 29 + [False] * 30
+
+
+def test_a_day_in_the_middle_of_a_longer_log_is_whole() -> None:
+    rows = steady(20)
+    calls = calls_from(rows, choice=PeriodChoice(last=(START + timedelta(days=15)).date()))
+    assert days_of(calls, 90).unfinished == 0
+
+
+def test_a_log_that_begins_in_the_middle_of_a_day_leaves_it_out_of_the_forecast() -> None:
+    rows = steady(20)
+    rows[0]["timestamp"] = rows[0]["timestamp"].replace(hour=17)
+    calls = calls_from([rows[0], *rows[4:]])
+    assert days_of(calls, 90).begins_late
+    assert len(days_of(calls, 90).costs()) == 19
+
+
+def test_below_two_weeks_the_report_says_how_little_is_known() -> None:
+    report = analyze(calls_from(steady(9)))
+    assert "That is little to go by" in section(report, "forecast").text
+    assert metric(report, "forecast-accuracy").value is None
+    assert table(report, "forecast-horizons").rows[0][1:] == (Decimal("1.2"), None, None)
+
+
+def test_free_calls_are_reported_without_shares() -> None:
+    report = analyze(calls_from(steady(28, cost=0)))
+    assert "cost nothing" in report.answer
+    assert set(column(table(report, "by-customer"), "share")) == {None}
+
+
+def test_a_period_is_compared_with_the_one_before_it() -> None:
+    calls = calls_from(steady(20, whale=5), choice=PeriodChoice(tail="7d"))
+    report = analyze(calls)
+    assert metric(report, "spend").current == metric(report, "spend").value
+    assert "against the 7 days before" in report.answer
+
+
+def test_a_single_customer_and_a_single_day_are_no_finding() -> None:
+    report = analyze(calls_from([{"cost_usd": 5, "call_id": str(i)} for i in range(3)]))
+    assert [f.id for f in report.findings] == ["nothing-unusual"]
+    assert report.findings[0].confidence == "low"
+
+
+@pytest.fixture(scope="module")
+def busy() -> pa.Table:
+    """Two thousand random calls of 40 days."""
+    rng = np.random.Generator(np.random.PCG64(9))
+    models = [("openai", "gpt-5"), ("deepseek", "deepseek-chat"), ("google", "gemini-2.5-pro"), ("x", "unknown")]
+    rows = []
+    for i in range(2000):
+        provider, model = models[rng.integers(4)]
+        rows.append(
+            {
+                "timestamp": START + timedelta(seconds=int(rng.integers(40 * 86400))),
+                "call_id": str(i),
+                "provider": provider,
+                "model": model,
+                "customer_id": f"c{rng.integers(9)}",
+                "feature_id": [None, "chat", "qa"][rng.integers(3)],
+                "input_tokens": int(rng.integers(5000)),
+                "output_tokens": int(rng.integers(500)),
+                "cost_usd": Decimal(int(rng.integers(10**8))).scaleb(-9),
+            }
+        )
+    return calls_from(rows).sql("SELECT * FROM calls")
+
+
+def test_the_order_of_rows_changes_nothing_to_the_last_digit(busy: pa.Table) -> None:
+    shuffled = busy.take(np.random.Generator(np.random.PCG64(1)).permutation(busy.num_rows))
+    assert analyze(Calls.from_arrow(busy)) == analyze(Calls.from_arrow(shuffled))
+
+
+def test_doubled_costs_double_logged_dollars_and_leave_the_rest(busy: pa.Table) -> None:
+    i = busy.schema.get_field_index("cost_usd")
+    doubled = busy.set_column(
+        i, busy.schema.field(i), pa.array([2 * c.as_py() for c in busy["cost_usd"]], busy.schema.field(i).type)
+    )
+    once, twice = analyze(Calls.from_arrow(busy)), analyze(Calls.from_arrow(doubled))
+    for name, factor in (("spend", 2), ("calls", 1), ("tokens", 1), ("cache-hit-rate", 1), ("forecast-30d", 2)):
+        for field in ("value", "current", "previous"):
+            before = getattr(metric(once, name), field)
+            if before is not None:
+                assert float(getattr(metric(twice, name), field)) == pytest.approx(factor * float(before))
+    for name in ("by-customer", "by-model", "change-by-customer"):
+        for measure in ("cost_usd", "change"):
+            if any(c.name == measure for c in table(once, name).columns):
+                assert column(table(twice, name), measure) == [2 * v for v in column(table(once, name), measure)]
+    assert metric(twice, "forecast-accuracy").value == pytest.approx(metric(once, "forecast-accuracy").value)
