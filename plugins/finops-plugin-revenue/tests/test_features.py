@@ -1,0 +1,287 @@
+"""Feature economics on small logs worked out by hand, on planted truth, and its laws."""
+
+import random
+from decimal import Decimal
+
+import pytest
+from finops_plugin_revenue.features import FeaturesAnalyzer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finops_core import PeriodChoice, Settings
+from finops_core.testing import calls_from
+
+# April has 30 days: at $30 a month a customer pays $1 for a day, at $90 it pays $3.
+TIERS = Settings(tiers={"one": Decimal(30), "three": Decimal(90)})
+
+
+def call(feature, customer="c1", cost="0.1", n=1, day=1, **columns):
+    row = {
+        "feature_id": feature,
+        "customer_id": customer,
+        "cost_usd": Decimal(cost),
+        "timestamp": f"2026-04-{day:02}T12:00",
+        "subscription_tier": "one",
+        "input_tokens": 60,
+        "output_tokens": 40,
+    }
+    return [{**row, **columns}] * n
+
+
+def analyze(rows, choice=None, **parameters):
+    parameters.setdefault("compared_calls", 1)
+    return FeaturesAnalyzer(**parameters).analyze(calls_from(rows, settings=TIERS, choice=choice))
+
+
+def metric(report, name):
+    return next(m for m in report.metrics if m.id == name)
+
+
+def table(report, name):
+    return next(b for s in report.sections for b in s.blocks if b.id == name)
+
+
+def rows_of(report, name, *columns):
+    found = table(report, name)
+    at = [[c.name for c in found.columns].index(column) for column in columns]
+    return {row[0]: tuple(row[i] for i in at) for row in found.rows}
+
+
+def verdict_of(report, feature):
+    return rows_of(report, "verdicts-table", "verdict", "why")[feature]
+
+
+def test_a_customers_revenue_is_split_over_its_features_by_calls():
+    # c1 pays $1 and made 1 + 3 calls: 0.25 and 0.75. c2 pays $3 and used search alone.
+    # chat: margin 0.25 - 0.1 = 0.15; search: 3.75 - (3 x 0.1 + 2 x 0.5) = 2.45.
+    rows = [
+        *call("chat"),
+        *call("search", n=3),
+        *call("search", "c2", cost="0.5", n=2, subscription_tier="three"),
+    ]
+    report = analyze(rows)
+    assert rows_of(report, "economics-table", "calls", "customers", "adoption", "cost", "revenue", "margin") == {
+        "search": (5, 2, 100, Decimal("1.3"), Decimal("3.75"), Decimal("2.45")),
+        "chat": (1, 1, 50, Decimal("0.1"), Decimal("0.25"), Decimal("0.15")),
+    }
+    assert rows_of(report, "economics-table", "cost-per-customer", "cost-per-call")["search"] == (
+        Decimal("0.65"),
+        Decimal("0.26"),
+    )
+    assert metric(report, "revenue").value == 4
+    assert metric(report, "margin").value == Decimal("2.6")
+
+
+def test_revenue_can_be_split_by_tokens_and_both_splits_are_shown():
+    # 100 tokens on chat, 300 on one call of search: $0.25 and $0.75 by tokens, half each by calls.
+    rows = [*call("chat"), *call("search", input_tokens=300, output_tokens=0)]
+    by_tokens = analyze(rows, split_by="tokens")
+    assert rows_of(by_tokens, "economics-table", "revenue") == {
+        "search": (Decimal("0.75"),),
+        "chat": (Decimal("0.25"),),
+    }
+    assert rows_of(by_tokens, "splits", "revenue", "revenue-other")["chat"] == (Decimal("0.25"), Decimal("0.5"))
+    assert rows_of(analyze(rows), "splits", "revenue", "revenue-other")["chat"] == (Decimal("0.5"), Decimal("0.25"))
+
+
+def test_a_leaking_feature_is_named_with_its_loss():
+    # 9 of 10 calls are chat: $0.90 of revenue. leak: $0.10 of revenue, $2 of cost: 1.9 a day, 57 a month.
+    report = analyze([*call("chat", cost="0.01", n=9), *call("leak", cost=2)])
+    assert verdict_of(report, "leak") == ("fix", "margin -1,900.0 %, wanted 20 %")
+    assert verdict_of(report, "chat")[0] == "keep"
+    finding = report.findings[0]
+    assert finding.who == "leak"
+    assert finding.usd_per_month == 57
+    assert finding.title == "leak loses $57.00 a month: $60.00 of cost against $3.00 of attributed revenue."
+    assert finding.severity == "critical"
+    assert report.answer == (
+        "1 of 2 features needs work: leak first, with margin -1,900.0 %, wanted 20 %; leak costs most ($2.00 of $2.09)."
+    )
+    assert metric(report, "earning").value == 1
+
+
+def test_a_thin_margin_is_short_by_what_the_wanted_one_would_leave():
+    # $1 of revenue, 0.9 of cost: margin 0.1; wanted 20 %: 0.2. Short of 0.1 a day, 3 a month.
+    (finding,) = analyze(call("chat", cost="0.9")).findings
+    assert finding.title == "chat is $3.00 a month short of the margin wanted: margin 10.0 %, wanted 20 %."
+    assert finding.usd_per_month == 3
+
+
+COMPARED = PeriodChoice(tail="1d")
+
+
+def test_a_profitable_feature_that_outgrows_the_others_is_to_invest_in():
+    # chat 2 -> 4 calls, search 2 -> 2: all calls 4 -> 6, +50 %; chat +100 %, a third beyond that.
+    rows = [*call("chat", n=2), *call("search", n=2), *call("chat", n=4, day=2), *call("search", n=2, day=2)]
+    report = analyze([{**row, "cost_usd": "0.01"} for row in rows], choice=COMPARED)
+    assert verdict_of(report, "chat") == ("invest", "margin 94.0 %, calls up 100.0 % (all calls: 50.0 %)")
+    assert verdict_of(report, "search")[0] == "keep"
+    # Revenue of chat rises from 1/2 to 2/3 of $1, its cost from 0.02 to 0.04: 0.146666667 a day.
+    finding = next(f for f in report.findings if f.who == "chat")
+    assert finding.usd_per_month == Decimal("4.400000010")
+    assert finding.severity == "good"
+
+
+def test_growth_of_everything_is_nobodys_growth():
+    rows = [*call("chat", cost="0.01"), *call("chat", cost="0.01", n=5, day=2)]
+    assert verdict_of(analyze(rows, choice=COMPARED), "chat")[0] == "keep"
+
+
+def test_growth_from_few_calls_is_not_growth():
+    rows = [*call("a", n=2), *call("b", n=9), *call("a", n=4, day=2), *call("b", n=9, day=2)]
+    rows = [{**row, "cost_usd": "0.001"} for row in rows]
+    assert verdict_of(analyze(rows, choice=COMPARED), "a")[0] == "invest"
+    assert verdict_of(analyze(rows, choice=COMPARED, compared_calls=3), "a")[0] == "keep"
+
+
+def test_a_niche_feature_that_loses_money_and_shrinks_is_to_be_retired():
+    # 1 of 3 customers uses it, below the 40 % set; 2 calls became 1; it costs $5 against at most $1.
+    rows = [
+        *call("old", n=2),
+        *call("old", cost=5, day=2),
+        *(row for c in ("c1", "c2", "c3") for day in (1, 2) for row in call("chat", c, cost="0.01", n=3, day=day)),
+    ]
+    report = analyze(rows, choice=COMPARED, adoption_percent=40)
+    assert verdict_of(report, "old")[0] == "retire"
+    finding = next(f for f in report.findings if f.who == "old")
+    assert finding.usd_per_month == 150
+    assert "should be retired" in finding.title
+    # Without a comparison nothing is retired.
+    assert verdict_of(analyze(rows, adoption_percent=40), "old")[0] == "fix"
+
+
+def test_a_call_that_gets_dearer_is_a_leak_even_at_a_good_margin():
+    # From 0.01 to 0.02 a call: 2 calls cost 0.02 more than before, a day; 0.60 a month.
+    rows = [*call("chat", cost="0.01", n=2), *call("chat", cost="0.02", n=2, day=2)]
+    report = analyze(rows, choice=COMPARED)
+    assert verdict_of(report, "chat") == ("fix", "margin 96.0 %, but cost per call rose by 100.0 %")
+    (finding,) = report.findings
+    assert finding.title == "chat leaks $0.60 a month: a call costs $0.02 instead of $0.01."
+    assert finding.usd_per_month == Decimal("0.6")
+    assert verdict_of(analyze(rows, choice=COMPARED, compared_calls=3), "chat")[0] == "keep"
+
+
+def test_a_verdict_that_depends_on_the_split_has_low_confidence():
+    # By calls chat earns 0.5 of 0.6 cost; by tokens 0.9.
+    rows = [*call("chat", cost="0.6", input_tokens=860), *call("search", cost="0.01")]
+    report = analyze(rows)
+    assert rows_of(report, "verdicts-table", "robust") == {"chat": ("no",), "search": ("yes",)}
+    assert report.findings[0].confidence == "low"
+
+
+def test_calls_without_a_feature_are_a_line_of_their_own_and_a_finding():
+    report = analyze([*call("chat", n=3), *call(None)])
+    assert rows_of(report, "economics-table", "calls", "revenue")["(no feature)"] == (1, Decimal("0.25"))
+    assert metric(report, "without-feature").value == 25
+    assert any(f.id == "without-feature" and f.usd_per_month == 3 for f in report.findings)
+
+
+def test_without_any_feature_the_report_says_that_nothing_can_be_said():
+    report = analyze(call(None, n=2))
+    assert report.answer == "Nothing can be said about features: none of the calls, $0.20 together, names one."
+    assert metric(report, "earning").value is None
+
+
+def test_customers_without_known_revenue_cost_but_do_not_earn():
+    rows = [*call("chat"), *call("chat", "c2", cost=5, subscription_tier="secret"), *call("qa", "c2")]
+    report = analyze(rows)
+    assert rows_of(report, "economics-table", "cost", "known-cost", "revenue", "margin") == {
+        "chat": (Decimal("5.1"), Decimal("0.1"), Decimal(1), Decimal("0.9")),
+        "qa": (Decimal("0.1"), None, None, None),
+    }
+    assert verdict_of(report, "qa")[0] == "unknown"
+    assert table(report, "unknown-revenue-table").rows == (
+        ("c2", "secret", "tier 'secret' has no price", Decimal("5.1")),
+    )
+    assert any(f.id == "unknown-revenue" and "1 customer" in f.title for f in report.findings)
+
+
+def test_without_any_known_revenue_nothing_is_judged():
+    report = analyze(call("chat", subscription_tier=None))
+    assert report.answer == (
+        "chat costs most ($0.10 of $0.10); whether a feature earns its cost cannot be known, as no customer has a "
+        "known revenue."
+    )
+    assert metric(report, "margin").value is None
+
+
+def test_a_customer_who_paid_without_a_call_is_a_line_so_that_revenue_adds_up():
+    rows = [*call("chat", "gone"), *call("chat", day=2)]
+    report = analyze(rows, choice=COMPARED)
+    assert rows_of(report, "economics-table", "revenue", "cost") == {
+        "chat": (Decimal(1), Decimal("0.1")),
+        "(paid, no call)": (Decimal(1), Decimal(0)),
+    }
+
+
+def test_no_calls_make_an_empty_report_and_one_call_a_full_one():
+    assert analyze([]).state == "empty"
+    report = analyze(call("chat"))
+    assert report.answer == "chat, the only feature, has a margin of 90.0 % (20 % is wanted)."
+    assert report.findings[0].id == "nothing"
+
+
+def test_free_calls_and_free_tiers_divide_by_nothing():
+    free = Settings(tiers={"one": Decimal(0)})
+    report = FeaturesAnalyzer().analyze(calls_from(call("chat", cost=0, n=2), settings=free))
+    assert rows_of(report, "economics-table", "margin", "margin-percent") == {"chat": (0, None)}
+    assert metric(report, "without-feature").value is None
+
+
+def test_hostile_names_stay_names():
+    name = "<b onload='x'>$y {0} %s"
+    assert rows_of(analyze(call(name, name)), "economics-table", "calls") == {name: (1,)}
+
+
+@pytest.mark.parametrize("parameters", [{"split_by": "cost"}, {"adoption_percent": 101}, {"compared_calls": 0}])
+def test_parameters_that_make_no_sense_are_refused(parameters):
+    with pytest.raises(ValueError, match=next(iter(parameters))):
+        FeaturesAnalyzer(**parameters)
+
+
+logs = st.lists(
+    st.builds(
+        lambda feature, customer, tier, day, cost, tokens: call(
+            feature, customer, cost=Decimal(cost).scaleb(-9), day=day, subscription_tier=tier, input_tokens=tokens
+        )[0],
+        feature=st.sampled_from(["a", "b", None]),
+        customer=st.sampled_from(["c1", "c2", "c3"]),
+        tier=st.sampled_from(["one", "three", "secret", None]),
+        day=st.integers(1, 30),
+        cost=st.integers(0, 10**9),
+        tokens=st.integers(0, 999),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(logs, st.sampled_from(["calls", "tokens"]))
+def test_features_add_up_to_the_log_and_to_the_known_revenue(rows, split_by):
+    report = analyze(rows, split_by=split_by)
+    found = table(report, "economics-table")
+    total = dict(zip((c.name for c in found.columns), found.total, strict=True))
+    assert total["calls"] == len(rows)
+    assert total["cost"] == sum(row["cost_usd"] for row in rows)
+    known = metric(report, "revenue").value or 0
+    unused = rows_of(report, "economics-table", "revenue").get("(paid, no call)", (0,))[0]
+    assert total["revenue"] == known + unused
+    assert total["margin"] == total["revenue"] - total["known-cost"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(logs, st.randoms(use_true_random=False))
+def test_shuffling_the_log_changes_nothing(rows, rng: random.Random):
+    named = [{**row, "call_id": str(i)} for i, row in enumerate(rows)]
+    # The latest of several tiers counts; at the same moment that is the last by name, whatever the order.
+    assert analyze(named) == analyze(rng.sample(named, len(named)))
+
+
+@settings(max_examples=15, deadline=None)
+@given(logs)
+def test_doubled_costs_double_costs_and_leave_revenue(rows):
+    once, twice = analyze(rows), analyze([{**row, "cost_usd": 2 * row["cost_usd"]} for row in rows])
+    before = rows_of(once, "economics-table", "cost", "revenue", "calls")
+    after = rows_of(twice, "economics-table", "cost", "revenue", "calls")
+    assert after == {name: (2 * cost, revenue, n) for name, (cost, revenue, n) in before.items()}
