@@ -74,7 +74,7 @@ def commit(hours: Sequence[int], terms: CommitmentTerms) -> Commitment | None:
             return None
     else:
         covers = Fraction(terms.usd_per_hour) * 10**9 / paid
-    used = sum((min(covers, hour) for hour in hours), Fraction(0))
+    used = sum((min(covers, Fraction(hour)) for hour in hours), Fraction(0))
     on_demand = sum(hours)
     committed = on_demand - used + covers * paid * len(hours)
     return Commitment(

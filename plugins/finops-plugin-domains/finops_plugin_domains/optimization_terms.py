@@ -28,9 +28,9 @@ def batches(analyzer: OptimizationAnalyzer, calls: Calls, potential: Potential) 
         )
     rows = []
     for (task, provider, model), outcome in potential.chosen.items():
-        saving = outcome.alone[CAUTIOUS]["batch"]
-        if saving:
-            rows.append((task, provider, model, discounts[provider], dollars_of(saving)))
+        nanos = outcome.alone[CAUTIOUS]["batch"]
+        if nanos:
+            rows.append((task, provider, model, discounts[provider], dollars_of(nanos)))
     saving = potential.alone(CAUTIOUS, "batch")
     waiting = calls.rows(
         "SELECT task_type, provider, count(*) AS n FROM calls WHERE status = 'success' OR cost_usd > 0 "
