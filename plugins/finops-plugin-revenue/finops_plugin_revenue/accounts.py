@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -104,28 +103,34 @@ class Accounts:
         return self.revenue - self.cost
 
 
-def read_accounts(calls: Calls) -> Iterator[Accounts | None]:
-    """The accounts of the period, then of the later and the earlier span of the comparison.
+Spans = tuple[Accounts, Accounts | None, Accounts | None]
+"""Accounts of the period, then of the later and the earlier span of the comparison; ``None`` without one."""
+
+
+def read_accounts(calls: Calls) -> Spans:
+    """The accounts of the period and of both spans of the comparison.
 
     Args:
         calls: Of a log with at least one call.
-
-    Yields:
-        Three times; ``None`` for both spans without a comparison.
     """
+    if calls.period is None:
+        raise ValueError("a log without calls has no period")
     subscriptions = Subscriptions.read(calls)
     comparison = calls.comparison
-    spans = (calls.period, comparison and comparison.current, comparison and comparison.previous)
+    first = calls.period.start if comparison is None else min(calls.period.start, comparison.previous.start)
     daily = calls.sql(
         "SELECT customer_id, CAST(timestamp AS DATE) AS day, count(*) AS calls, "
         "CAST(sum(input_tokens + output_tokens) AS BIGINT) AS tokens, sum(cost_usd) AS cost "
-        "FROM history WHERE timestamp >= $start "
+        "FROM history WHERE timestamp >= $first "
         # Ordered, so that sums in floating point do not depend on the order of the log.
         "GROUP BY customer_id, CAST(timestamp AS DATE) ORDER BY customer_id, day",
-        start=min(span.start for span in spans if span),
+        first=first,
     )
-    for period in spans:
-        yield None if period is None else _accounts(subscriptions, period, daily)
+    whole = _accounts(subscriptions, calls.period, daily)
+    if comparison is None:
+        return whole, None, None
+    current = _accounts(subscriptions, comparison.current, daily)
+    return whole, current, _accounts(subscriptions, comparison.previous, daily)
 
 
 def _accounts(subscriptions: Subscriptions, period: Period, daily: pa.Table) -> Accounts:

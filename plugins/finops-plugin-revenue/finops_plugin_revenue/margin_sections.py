@@ -9,6 +9,17 @@ from fractions import Fraction
 import numpy as np
 
 from finops_core import Axis, Chart, Column, Section, Series, Table, count, dollars, percent, plural
+from finops_plugin_revenue.account_tables import (
+    CALLS,
+    COST,
+    CUSTOMER,
+    CUSTOMERS,
+    MARGIN,
+    MARGIN_PERCENT,
+    REVENUE,
+    TIER,
+    unknown_section,
+)
 from finops_plugin_revenue.accounts import Account, Accounts
 from finops_plugin_revenue.margins import (
     BANDS,
@@ -30,14 +41,6 @@ CHARTED_LOSSES = 15
 CLOSEST = 10
 """Where nobody loses money, so many customers that are closest to it are shown."""
 
-CUSTOMER = Column(name="customer", label="Customer", role="dimension", dimension="customer_id")
-TIER = Column(name="tier", label="Tier", role="dimension", dimension="subscription_tier")
-CUSTOMERS = Column(name="customers", label="Customers", unit="count", role="measure")
-CALLS = Column(name="calls", label="Calls", unit="count", role="measure")
-REVENUE = Column(name="revenue", label="Revenue", unit="usd", role="measure")
-COST = Column(name="cost", label="Cost", unit="usd", role="measure")
-MARGIN = Column(name="margin", label="Margin", unit="usd", role="measure")
-MARGIN_PERCENT = Column(name="margin_percent", label="Margin %", unit="percent")
 SUMS = (CUSTOMERS, REVENUE, COST, MARGIN, MARGIN_PERCENT)
 
 
@@ -50,14 +53,14 @@ def margin_sections(accounts: Accounts, losing: Sequence[Account], days: Days) -
         days: The same accounts day by day.
     """
     if not accounts.known:
-        return (_unknown(accounts),)
+        return (unknown_section(accounts),)
     return (
         _losing(accounts, losing, days),
         _tiers(accounts),
         _bands(accounts),
         _whales(accounts),
         _customers(accounts),
-        _unknown(accounts),
+        unknown_section(accounts),
     )
 
 
@@ -272,24 +275,6 @@ def _customers(accounts: Accounts) -> Section:
     columns = [CUSTOMER, TIER, days, CALLS, REVENUE, COST, MARGIN, MARGIN_PERCENT]
     table = Table.of("customers", "Margin by customer, least profitable first", columns, rows, total=True)
     return Section(id="customers", title="Every customer", blocks=(table,))
-
-
-def _unknown(accounts: Accounts) -> Section:
-    title = "Customers without known revenue"
-    if not accounts.unknown:
-        return Section(id="unknown", title=title, text="Every customer has a tier with a known price.")
-    rows = [
-        (a.name, a.unpaid.tier, a.unpaid.why, a.use.calls, a.use.cost)
-        for a in sorted(accounts.unknown, key=lambda a: (-a.use.cost, a.name))
-    ]
-    columns = [CUSTOMER, TIER, Column(name="why", label="What is missing"), CALLS, COST]
-    return Section(
-        id="unknown",
-        title=title,
-        text="Their revenue is not assumed: they are in no margin on this page. Set the price of each missing tier "
-        "under [tiers] in finops.toml (such as gold = 199), or write subscription_tier into the log.",
-        blocks=(Table.of("unknown_customers", title, columns, rows, total=True),),
-    )
 
 
 def _sums(group: Sequence[Account]) -> tuple[int, Decimal, Decimal, Decimal, float | None]:

@@ -21,7 +21,8 @@ from finops_core import (
     percent,
     plural,
 )
-from finops_plugin_revenue.accounts import Account, Accounts, read_accounts
+from finops_plugin_revenue.account_tables import metric, unknown_customers, unknown_finding
+from finops_plugin_revenue.accounts import Account, Accounts, Spans, read_accounts
 from finops_plugin_revenue.margin_sections import margin_sections
 from finops_plugin_revenue.margins import (
     QUIET_DAYS,
@@ -56,13 +57,13 @@ class ProfitabilityAnalyzer(Analyzer):
             return self.empty()
         if calls.total == 0:
             return self.empty(f"No calls from {calls.period}.")
-        accounts, current, previous = read_accounts(calls)
-        assert accounts is not None
+        spans = read_accounts(calls)
+        accounts = spans[0]
         days = by_day(accounts)
-        losing = sorted((a for a in accounts.known if a.margin < 0), key=lambda a: (a.margin, a.name))
+        losing = _losing(accounts)
         return self.report(
             answer=_answer(accounts, losing),
-            metrics=_metrics(accounts, current, previous),
+            metrics=_metrics(spans),
             findings=_findings(calls, accounts, losing, days, self.named_customers),
             sections=margin_sections(accounts, losing, days),
             method=(
@@ -93,7 +94,7 @@ def _answer(accounts: Accounts, losing: Sequence[Account]) -> str:
         )
     margin = f"the margin is {_of_revenue(accounts)} over {plural(accounts.period.days, 'day')}"
     if unknown:
-        margin += f", without {_unknown_customers(accounts)}"
+        margin += f", without {unknown_customers(accounts)}"
     if losing:
         return (
             f"{count(len(losing))} of {plural(known, 'customer')} cost {dollars(_lost(losing))} more than they pay, "
@@ -107,87 +108,84 @@ def _answer(accounts: Accounts, losing: Sequence[Account]) -> str:
     return f"No customer loses money: all {count(known)} pay at least what they cost; {margin}."
 
 
-def _metrics(accounts: Accounts, current: Accounts | None, previous: Accounts | None) -> tuple[Metric, ...]:
-    def metric(id: str, label: str, unit: str, value: Callable[[Accounts], object], **more: object) -> Metric:  # noqa: A002
-        spans = {
-            name: None if span is None else value(span)
-            for name, span in (("value", accounts), ("current", current), ("previous", previous))
-        }
-        return Metric.model_validate({"id": id, "label": label, "unit": unit, **spans, **more})
-
+def _metrics(spans: Spans) -> tuple[Metric, ...]:
     def if_known(value: Callable[[Accounts], object]) -> Callable[[Accounts], object]:
-        return lambda span: value(span) if span.known else None
+        return lambda accounts: value(accounts) if accounts.known else None
 
-    unknown = (
-        "Unknown: no customer's tier has a price in [tiers]." if not accounts.known else "Customers of known revenue."
-    )
-    metrics = [
+    whose = "Customers of known revenue." if spans[0].known else "Unknown: no customer's tier has a price in [tiers]."
+    return (
         metric(
-            "margin",
-            "Margin",
-            "usd",
+            spans,
             if_known(lambda a: a.margin),
+            id="margin",
+            label="Margin",
+            unit="usd",
             better="higher",
             home=True,
-            note=f"Revenue less cost. {unknown}",
+            note=f"Revenue less cost. {whose}",
         ),
         metric(
-            "margin_percent",
-            "Margin %",
-            "percent",
+            spans,
             lambda a: margin_percent(a.margin, a.revenue),
+            id="margin_percent",
+            label="Margin %",
+            unit="percent",
             better="higher",
             note="Margin / revenue x 100.",
         ),
         metric(
-            "revenue",
-            "Revenue",
-            "usd",
+            spans,
             if_known(lambda a: a.revenue),
+            id="revenue",
+            label="Revenue",
+            unit="usd",
             better="higher",
-            note=f"Tier prices for the charged days. {unknown}",
+            note=f"Tier prices for the charged days. {whose}",
         ),
         metric(
-            "cost_per_customer",
-            "Cost per customer and month",
-            "usd",
+            spans,
             _cost_per_customer,
+            id="cost_per_customer",
+            label="Cost per customer and month",
+            unit="usd",
             better="lower",
             note="Unit cost: cost / calendar months charged, of the customers of known revenue.",
         ),
         metric(
-            "unprofitable",
-            "Unprofitable customers",
-            "count",
-            if_known(lambda a: sum(1 for b in a.known if b.margin < 0)),
+            spans,
+            if_known(lambda a: len(_losing(a))),
+            id="unprofitable",
+            label="Unprofitable customers",
+            unit="count",
             better="lower",
             note="Customers that cost more than they pay.",
         ),
         metric(
-            "lost",
-            "Lost on them",
-            "usd",
-            if_known(lambda a: _lost([b for b in a.known if b.margin < 0])),
+            spans,
+            if_known(lambda a: _lost(_losing(a))),
+            id="lost",
+            label="Lost on them",
+            unit="usd",
             better="lower",
             note="What the unprofitable customers cost more than they pay.",
         ),
         metric(
-            "unknown_cost",
-            "Cost without known revenue",
-            "usd",
+            spans,
             lambda a: a.unknown_cost,
+            id="unknown_cost",
+            label="Cost without known revenue",
+            unit="usd",
             better="lower",
             note="Cost of customers whose tier has no known price; in no margin.",
         ),
-    ]
-    return tuple(metrics)
+    )
 
 
 def _findings(
     calls: Calls, accounts: Accounts, losing: Sequence[Account], days: Days, named: int
 ) -> tuple[Finding, ...]:
-    assert calls.period is not None
-    per_month, period = calls.period.per_month, calls.period
+    period = accounts.period
+    per_month = period.per_month
     findings = [_loss(a, days.losing[a.name], per_month(-a.margin), calls.settings.tiers) for a in losing[:named]]
     rest = losing[named:]
     if rest:
@@ -219,19 +217,7 @@ def _findings(
             )
         )
     if accounts.unknown:
-        findings.append(
-            Finding(
-                id="unknown-revenue",
-                title=f"{_unknown_customers(accounts)[0].upper()}{_unknown_customers(accounts)[1:]}.",
-                usd_per_month=per_month(accounts.unknown_cost),
-                confidence="high",
-                why_sure="The cost is logged; the amount is this cost a month, not a loss.",
-                action="Write subscription_tier into the log, or set the price of each missing tier under [tiers] in "
-                "finops.toml.",
-                section="unknown",
-                severity="warning",
-            )
-        )
+        findings.append(unknown_finding(accounts, period))
     if accounts.known and not losing:
         findings.append(
             Finding(
@@ -298,6 +284,11 @@ def _cost_per_customer(accounts: Accounts) -> Decimal | None:
     return dollars_of(Fraction(accounts.cost) / months) if months else None
 
 
+def _losing(accounts: Accounts) -> list[Account]:
+    """The unprofitable accounts, the largest loss first."""
+    return sorted((a for a in accounts.known if a.margin < 0), key=lambda a: (a.margin, a.name))
+
+
 def _lost(losing: Sequence[Account]) -> Decimal:
     return -sum((a.margin for a in losing), Decimal(0))
 
@@ -306,8 +297,3 @@ def _of_revenue(accounts: Accounts) -> str:
     share = margin_percent(accounts.margin, accounts.revenue)
     kept = "" if share is None else f" ({percent(share)})"
     return f"{dollars(accounts.margin)}{kept} on {dollars(accounts.revenue)} of revenue"
-
-
-def _unknown_customers(accounts: Accounts) -> str:
-    n = len(accounts.unknown)
-    return f"{plural(n, 'customer')} of unknown revenue that cost {dollars(accounts.unknown_cost)}"

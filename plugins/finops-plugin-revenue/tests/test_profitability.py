@@ -94,7 +94,6 @@ def test_customers_fall_into_their_margin_bands() -> None:
 def test_the_edges_of_the_bands_are_exact(cost: object, expected: str) -> None:
     # Of $99: 50 % is left at a cost of 49.50, 20 % at 79.20, nothing at 99
     accounts, _, _ = read_accounts(calls_from([call("c", FIRST, cost), call("c", LAST)]))
-    assert accounts is not None
     assert band(accounts.known[0]) == expected
 
 
@@ -171,7 +170,6 @@ def test_where_no_tier_is_known_the_report_says_what_to_set() -> None:
 
 def test_profit_adds_up_over_customers_to_a_peak_and_ends_at_the_margin() -> None:
     accounts, _, _ = read_accounts(calls_from(by_hand()))
-    assert accounts is not None
     # 98, + 14.5, + 9, - 299
     assert whale_curve(accounts.known) == [Decimal(98), Decimal("112.5"), Decimal("121.5"), Decimal("-177.5")]
     # 1, 5, 10 and 20 % of four customers are one, 50 % are two: costs 598, + 90; profits 98, + 14.5
@@ -303,7 +301,6 @@ def test_doubled_cost_doubles_cost_and_leaves_revenue(rows: list[Row]) -> None:
 @given(logs())
 def test_the_whale_curve_rises_to_its_peak_and_falls_from_there(rows: list[Row]) -> None:
     accounts, _, _ = read_accounts(calls_from(rows))
-    assert accounts is not None
     curve = whale_curve(accounts.known)
     steps = [b - a for a, b in pairwise([Decimal(0), *curve])]
     assert steps == sorted(steps, reverse=True)

@@ -1,0 +1,318 @@
+"""Four pricing models on the same calls, worked out by hand, on planted truth, and by laws."""
+
+import random
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from finops_plugin_revenue.pricing import PricingAnalyzer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finops_core import Calls, PeriodChoice, Report, Settings, Table, UsageError
+from finops_core.testing import calls_from
+
+Row = dict[str, object]
+
+
+def calls_of(customer: str, n: int, tier: str | None, cost: object = 0, tokens: int = 0) -> list[Row]:
+    """``n`` calls in June, the first on the 1st and the last on the 30th, that cost ``cost`` in all."""
+    rows: list[Row] = [
+        {
+            "customer_id": customer,
+            "timestamp": "2026-06-01" if i % 2 == 0 else "2026-06-30",
+            "subscription_tier": tier,
+            "input_tokens": tokens // n,
+        }
+        for i in range(n)
+    ]
+    rows[0]["cost_usd"] = cost
+    return rows
+
+
+def by_hand() -> list[Row]:
+    """June, whole: three customers, 100 calls, $427 of revenue, $65 of cost.
+
+    ========  ==========  =======  =====  ====  ==========
+    customer  tier        revenue  calls  cost  calls per $
+    ========  ==========  =======  =====  ====  ==========
+    a         starter          29     10     2  0.345
+    b         pro              99     60    60  0.607
+    c         enterprise      299     30     3  0.101
+    ========  ==========  =======  =====  ====  ==========
+    """
+    return [*calls_of("a", 10, "starter", 2), *calls_of("b", 60, "pro", 60), *calls_of("c", 30, "enterprise", 3)]
+
+
+def analyze(calls: Calls, **parameters: object) -> Report:
+    return PricingAnalyzer.model_validate(parameters).analyze(calls)
+
+
+def by_calls(rows: list[Row], **parameters: object) -> Report:
+    return analyze(calls_from(rows), usage_unit="calls", **parameters)
+
+
+def metric(report: Report, name: str) -> object:
+    return next(m.value for m in report.metrics if m.id == name)
+
+
+def table(report: Report, name: str) -> Table:
+    return next(b for s in report.sections for b in s.blocks if b.id == name and isinstance(b, Table))
+
+
+def model(report: Report, name: str) -> dict[str, object]:
+    models = table(report, "models")
+    return next(dict(zip((c.name for c in models.columns), row, strict=True)) for row in models.rows if row[0] == name)
+
+
+def bills(report: Report, column: str) -> dict[object, object]:
+    found = table(report, "bills")
+    place = [c.name for c in found.columns].index(column)
+    return {row[0]: row[place] for row in found.rows}
+
+
+def test_a_flat_price_that_is_not_set_earns_todays_revenue_to_the_cent() -> None:
+    # 427 / 3 months = 142.33; 3 x 142.33 = 426.99. a and b pay over 20 % more.
+    report = by_calls(by_hand())
+    assert bills(report, "flat") == dict.fromkeys("abc", Decimal("142.33"))
+    flat = model(report, "Flat")
+    assert (flat["revenue"], flat["margin"]) == (Decimal("426.99"), Decimal("361.99"))
+    assert (flat["raised"], flat["higher"], flat["lower"]) == (2, 2, 1)
+
+
+def test_a_usage_price_that_is_not_set_earns_todays_revenue() -> None:
+    # 427 / 100 calls = 4.27 a call: 10, 60 and 30 calls
+    report = by_calls(by_hand())
+    assert bills(report, "usage") == {"a": Decimal("42.7"), "b": Decimal("256.2"), "c": Decimal("128.1")}
+    assert (model(report, "Usage-based")["change"], model(report, "Usage-based")["raised"]) == (0, 2)
+    terms = {row[0]: row for row in table(report, "terms").rows}
+    assert terms["Usage-based"][1] == "$4.27 per call"
+    assert str(terms["Usage-based"][2]).startswith("Derived")
+
+
+def test_the_search_finds_the_hybrid_that_earns_most_within_the_limit() -> None:
+    # One of three may pay over 20 % more. Allowances at which somebody stands, in calls per dollar:
+    # 0.345: only b is over it, by 60 - 0.345 x 99 = 25.845; price up to 1 / 0.345 = 2.898: + 74.89881
+    # 0.101: a over by 7.071, b by 50.001; a's limit 5.80 / 7.071 = 0.8202: + 46.8;  0.607: nobody is over it
+    report = by_calls(by_hand(), raised_percent=34)
+    assert bills(report, "hybrid") == {"a": Decimal(29), "b": Decimal("173.89881"), "c": Decimal(299)}
+    hybrid = model(report, "Hybrid")
+    assert (hybrid["change"], hybrid["raised"]) == (Decimal("74.89881"), 1)
+    assert metric(report, "gain") == Decimal("74.89881")
+    assert "0.345 calls included per dollar of it, then $2.898 per call" in report.answer
+    assert report.findings[0].usd_per_month == Decimal("74.89881")
+    assert report.findings[0].who == "b"
+
+
+def test_a_limit_of_nobody_is_kept_by_everybody() -> None:
+    # At 0.101 calls per dollar b's limit is 19.80 / 50.001 = 0.39599, so 0.3959:
+    # a 29 + 0.3959 x 7.071, b 99 + 0.3959 x 50.001, in all + 0.3959 x 57.072 = 22.5948048
+    report = by_calls(by_hand(), raised_percent=0)
+    assert model(report, "Hybrid")["change"] == Decimal("22.5948048")
+    assert model(report, "Hybrid")["raised"] == 0
+    assert bills(report, "hybrid")["b"] == Decimal("118.7953959")
+
+
+def test_the_trade_off_shows_what_a_wider_limit_brings() -> None:
+    # 0 to 30 % of three customers are nobody, 40 and 50 % are one of them; each is shown at its smallest share
+    points = table(by_calls(by_hand()), "tradeoff_points")
+    assert [(row[0], row[3], row[4]) for row in points.rows] == [
+        (0.0, Decimal("22.5948048"), 0),
+        (40.0, Decimal("74.89881"), 1),
+    ]
+
+
+def test_what_survives_is_the_gain_less_what_leaving_customers_would_have_brought() -> None:
+    # b would pay 173.89881 and costs 60. If it leaves, what is left against today is 74.89881 - 113.89881 = -39:
+    # its 99 of today less its 60 of cost. Half of that: 74.89881 - 56.949405 = 17.949405; gone at 65.76 %.
+    report = by_calls(by_hand(), raised_percent=34, leave_percent=50)
+    left = table(report, "gain_left_points")
+    place = [c.name for c in left.columns].index("hybrid")
+    at = {row[0]: row[place] for row in left.rows}
+    assert (at[0.0], at[50.0], at[100.0]) == (Decimal("74.89881"), Decimal("17.949405"), Decimal(-39))
+    assert metric(report, "gain_kept") == Decimal("17.949405")
+    assert metric(report, "leave_break_even") == pytest.approx(74.89881 / 113.89881 * 100)
+    assert "no more than 65 % of those leave" in report.answer
+
+
+def test_no_share_of_leaving_customers_is_assumed() -> None:
+    report = by_calls(by_hand(), raised_percent=34)
+    assert all(m.id != "gain_kept" for m in report.metrics)
+    assert any("No share of leaving customers is assumed" in line for line in report.assumptions)
+
+
+def test_every_model_can_be_set() -> None:
+    report = by_calls(
+        by_hand(),
+        flat_price=150,
+        tier_prices={"pro": 110},
+        usage_price="4.5",
+        hybrid_base=50,
+        hybrid_included="0.5",
+        hybrid_overage=2,
+    )
+    assert bills(report, "flat") == dict.fromkeys("abc", Decimal(150))
+    assert bills(report, "tiered") == {"a": Decimal(29), "b": Decimal(110), "c": Decimal(299)}
+    assert bills(report, "usage") == {"a": Decimal(45), "b": Decimal(270), "c": Decimal(135)}
+    # A base of 50 includes 25 calls: a 50, b 50 + 2 x 35, c 50 + 2 x 5
+    assert bills(report, "hybrid") == {"a": Decimal(50), "b": Decimal(120), "c": Decimal(60)}
+    assert {str(row[2]).split()[0] for row in table(report, "terms").rows} == {"Set"}
+
+
+def test_a_price_that_is_set_is_best_if_it_earns_more_within_the_limit() -> None:
+    # Enterprise at 358 is 19.7 % more and earns 59; the best hybrid with nobody over 20 % earns 22.59
+    report = by_calls(by_hand(), raised_percent=0, tier_prices={"enterprise": 358})
+    assert report.answer.startswith("Tiered pricing, starter $29, pro $99, enterprise $358 a month, would earn $59.00")
+
+
+def test_cost_plus_is_a_markup_on_logged_cost() -> None:
+    report = analyze(calls_from(by_hand()), usage_unit="cost", usage_price="1.3")
+    assert bills(report, "usage") == {"a": Decimal("2.6"), "b": Decimal(78), "c": Decimal("3.9")}
+
+
+def test_tokens_are_priced_by_the_thousand() -> None:
+    rows = [*calls_of("a", 2, "starter", tokens=2_000), *calls_of("b", 2, "pro", tokens=6_000)]
+    # 128 / 8 thousand tokens = 16
+    assert bills(analyze(calls_from(rows)), "usage") == {"a": Decimal(32), "b": Decimal(96)}
+
+
+def test_a_tier_without_customers_is_a_mistake_in_the_setting() -> None:
+    with pytest.raises(UsageError, match="no customer has a tier 'por'") as error:
+        by_calls(by_hand(), tier_prices={"por": 110})
+    assert "pro" in error.value.hint
+
+
+def test_the_customer_that_uses_far_more_than_it_pays_for_is_named() -> None:
+    crowd = [row for i in range(19) for row in calls_of(f"small-{i}", 4, "pro")]
+    report = by_calls([*crowd, *calls_of("whale", 400, "pro")])
+    # The 19 use 4 / 99 = 0.0405 calls a dollar and stay within it, the whale is 400 - 4.0095 calls over it. At no
+    # more than 1 / 0.0405 = 24.69 a call it pays 24.69 x 395.9905 = 9777.005445 more.
+    assert report.findings[0].who == "whale"
+    assert metric(report, "gain") == Decimal("9777.005445")
+    assert "whale ($99.00 to $9,876)" in report.findings[0].action
+
+
+def test_where_nothing_earns_more_today_stays() -> None:
+    # Everybody uses the same: every allowance at which somebody stands is everybody's
+    rows = [row for i in range(4) for row in calls_of(f"c{i}", 10, "pro")]
+    report = by_calls(rows)
+    assert report.answer.startswith("Keep today's tiers")
+    assert metric(report, "gain") == 0
+    assert report.findings[0].id == "keep-tiers"
+
+
+def test_the_gain_of_the_same_prices_is_compared_over_spans() -> None:
+    # June 1-28: the spans have 14 of June's 30 days each. b makes 20 calls in the earlier and 40 in the later one.
+    rows = [
+        {"customer_id": "b", "timestamp": day, "subscription_tier": "pro"}
+        for day, n in (("2026-06-02", 20), ("2026-06-28", 40))
+        for _ in range(n)
+    ]
+    rows.append({"customer_id": "b", "timestamp": "2026-06-01", "subscription_tier": "pro"})
+    report = analyze(
+        calls_from(rows), usage_unit="calls", hybrid_included="0.1", hybrid_overage="0.1", rise_percent=100
+    )
+    gain = report.metrics[0]
+    # 99 x 14/30 = 46.20 includes 4.62 calls: (21 - 4.62) x 0.1 and (40 - 4.62) x 0.1, times 30 / 14
+    assert gain.previous == pytest.approx(Decimal("1.638") * 30 / 14, abs=Decimal("1e-9"))
+    assert gain.current == pytest.approx(Decimal("3.538") * 30 / 14, abs=Decimal("1e-9"))
+
+
+def test_customers_of_unknown_revenue_are_left_out_and_listed() -> None:
+    report = by_calls([*by_hand(), *calls_of("foreign", 500, None, 7)])
+    assert set(bills(report, "flat")) == {"a", "b", "c"}
+    assert [row[0] for row in table(report, "unknown_customers").rows] == ["foreign"]
+    assert metric(report, "revenue") == Decimal(427)
+
+
+def test_where_no_tier_is_known_the_report_says_what_any_price_must_cover() -> None:
+    # $7 for 2 calls of 7,000 tokens in all: $1 per 1,000 tokens, $3.50 a call, $7 for the customer's one month
+    report = analyze(calls_from(calls_of("azure", 2, None, 7, tokens=7_000)))
+    assert (report.state, report.headline) == ("ready", "cost_per_1k_tokens")
+    assert [row[2] for row in table(report, "unit_costs").rows] == [Decimal(1), Decimal("3.5"), Decimal(7)]
+    assert "cannot be compared" in report.answer
+    assert "[tiers]" in report.findings[0].action
+
+
+def test_without_usage_a_usage_price_cannot_be_derived_and_is_not_guessed() -> None:
+    report = analyze(calls_from(calls_of("a", 2, "pro")))
+    missing = {row[0]: row for row in table(report, "terms").rows if row[1] is None}
+    assert set(missing) == {"Usage-based", "Hybrid"}
+    assert "set usage_price" in str(missing["Usage-based"][2])
+
+
+def test_free_customers_divide_nothing_by_zero() -> None:
+    free = Settings(tiers={"free": Decimal(0)})
+    report = analyze(calls_from(calls_of("a", 3, "free", 1, tokens=3_000), settings=free))
+    assert report.state == "ready"
+    assert model(report, "Flat")["revenue"] == 0
+
+
+def test_an_empty_log_and_an_empty_period_give_a_sentence() -> None:
+    assert analyze(calls_from([])).state == "empty"
+    july = PeriodChoice(date(2026, 7, 1), date(2026, 7, 31))
+    assert analyze(calls_from(by_hand(), choice=july)).state == "empty"
+
+
+def test_one_call_is_enough_for_a_report() -> None:
+    report = analyze(calls_from(calls_of("only", 1, "pro", 1, tokens=500)))
+    assert report.state == "ready"
+    assert metric(report, "revenue") == Decimal("3.3")
+
+
+def test_names_from_the_log_stay_as_they_are() -> None:
+    name = "<script>alert('x')</script>\u2028=1+1"
+    report = by_calls([*by_hand(), *calls_of(name, 5, "pro")])
+    assert name in bills(report, "flat")
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Row]:
+    customers = draw(st.integers(1, 6))
+    return [
+        row
+        for i in range(customers)
+        for row in calls_of(
+            f"c{i}",
+            draw(st.integers(1, 12)),
+            draw(st.sampled_from(["starter", "pro", "enterprise", None])),
+            draw(st.decimals(0, 300, places=9)),
+            draw(st.integers(0, 10**6)),
+        )
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(logs())
+def test_bills_add_up_to_each_models_revenue(rows: list[Row]) -> None:
+    report = analyze(calls_from(rows))
+    if metric(report, "cost_per_1k_tokens") is None or report.headline != "gain":
+        return
+    for name, key in (("Flat", "flat"), ("Usage-based", "usage"), ("Hybrid", "hybrid")):
+        if any(row[0] == name and row[1] is not None for row in table(report, "terms").rows):
+            assert sum(bills(report, key).values()) == model(report, name)["revenue"]
+            place = [c.name for c in table(report, "tier_revenue").columns].index(key)
+            assert sum(row[place] for row in table(report, "tier_revenue").rows) == model(report, name)["revenue"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(logs(), st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_nothing(rows: list[Row], shuffle: random.Random) -> None:
+    numbered = [{**row, "call_id": f"id-{i}"} for i, row in enumerate(rows)]
+    shuffled = numbered[:]
+    shuffle.shuffle(shuffled)
+    assert analyze(calls_from(numbered)) == analyze(calls_from(shuffled))
+
+
+@settings(max_examples=15, deadline=None)
+@given(logs())
+def test_doubled_cost_doubles_cost_and_leaves_bills(rows: list[Row]) -> None:
+    once = analyze(calls_from(rows))
+    twice = analyze(calls_from([{**row, "cost_usd": 2 * Decimal(str(row.get("cost_usd", 0)))} for row in rows]))
+    assert [m.id for m in once.metrics] == [m.id for m in twice.metrics]
+    if once.headline == "gain":
+        assert metric(twice, "revenue") == metric(once, "revenue")
+        assert metric(twice, "gain") == metric(once, "gain")
+        cost, doubled = (metric(r, "revenue") - metric(r, "margin_today") for r in (once, twice))
+        assert doubled == 2 * cost
