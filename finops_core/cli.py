@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -237,6 +237,34 @@ def show(name: str, config: Path | None, sets: tuple[str, ...]) -> int:
     settings = load_settings(config, sets)
     for plugin in found:
         Terminal().plugin(describe(plugin, settings))
+    return 0
+
+
+@finops.group()
+def new() -> None:
+    """Begin a plugin: a small package whose test passes."""
+
+
+@new.command()
+@click.argument("name")
+def pattern(name: str) -> int:
+    """A traffic pattern, in the folder finops-plugin-NAME."""
+    return _begin("pattern", name, f"finops run --plugins {name}")
+
+
+@new.command()
+@click.argument("name")
+def analyzer(name: str) -> int:
+    """A report, in the folder finops-plugin-NAME."""
+    return _begin("analyzer", name, f"finops analyze --plugins {name}")
+
+
+def _begin(kind: Literal["pattern", "analyzer"], name: str, run_it: str) -> int:
+    from finops_core.scaffold import new_plugin
+
+    for path in new_plugin(kind, name, Path()):
+        click.echo(path)
+    click.echo(f"\nNext: cd finops-plugin-{name} && pip install -e . pytest && pytest\nThen: {run_it}")
     return 0
 
 

@@ -23,7 +23,7 @@ FLOORS = (
     {"site"},
     {"hookspecs"},
     {"plugins"},
-    {"pipeline", "importing"},
+    {"pipeline", "importing", "scaffold"},
     {"console"},
     {"session"},
     {"cli"},
