@@ -17,14 +17,24 @@ from finops_core.report import Chart, Column, Finding, Metric, Report, Table
 from finops_viewer import units
 from finops_viewer.record import About
 
-SHOWN_ROWS = 25
+SHOWN_ROWS = 10
 """Rows of a table that are in the page's HTML; the others are in its data, one press away."""
 SHOWN_FINDINGS = 10
 """Findings that the home page shows unfolded."""
 STYLE = "viewer.css"
 EARLY_SCRIPT = "theme.js"
 """Runs before the first paint, so that a chosen theme does not flash."""
-SCRIPTS = ("echarts.min.js", "format.js", "charts.js", "tables.js", "downloads.js", "morph.js", "live.js", "page.js")
+SCRIPTS = (
+    "echarts.min.js",
+    "format.js",
+    "kinds.js",
+    "charts.js",
+    "tables.js",
+    "downloads.js",
+    "morph.js",
+    "live.js",
+    "page.js",
+)
 
 _SPARK_WIDTH, _SPARK_HEIGHT = 120, 28
 _CONFIDENCE = {"high": "High confidence", "medium": "Medium confidence", "low": "Low confidence"}
@@ -231,7 +241,13 @@ def _tables(report: Report) -> list[tuple[str, Table]]:
 
 def _table_data(table: Table) -> dict[str, Any]:
     kept = table.model_dump(include={"title", "rows", "total", "other"})
-    return {**kept, "columns": [{"label": c.label, "unit": c.unit} for c in table.columns]}
+    columns = zip(table.columns, _decimals(table), strict=True)
+    return {**kept, "columns": [{"label": c.label, "unit": c.unit, "decimals": d} for c, d in columns]}
+
+
+def _decimals(table: Table) -> list[int]:
+    """The decimals of each column."""
+    return [units.decimals_of((row[i] for row in table.rows), c.unit) for i, c in enumerate(table.columns)]
 
 
 def _json(data: Mapping[str, Any]) -> Markup:
@@ -256,7 +272,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(full=units.full, tile=units.tile, change=change, sparkline=sparkline)
+    environment.filters.update(
+        full=units.full,
+        tile=units.tile,
+        cell_class=units.cell_class,
+        decimals=_decimals,
+        change=change,
+        sparkline=sparkline,
+    )
     environment.globals.update(
         confidence=_CONFIDENCE,
         severity=_SEVERITY,

@@ -7,6 +7,7 @@ exact value, and a test compares them cell by cell.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from finops_core.money import EXACT
@@ -16,6 +17,8 @@ MISSING = "–"
 MINUS = "−"
 LONGEST_TEXT = 160
 """Characters of a cell's text that are shown; downloads hold all of it."""
+UNBROKEN_TEXT = 32
+"""Characters up to which a cell's text stays on one line: names and ids."""
 
 _EXACT_HALF_UP = Context(prec=EXACT.prec, rounding=ROUND_HALF_UP)
 # Characters that change how the text around them reads: controls, and marks that reverse its direction.
@@ -35,28 +38,56 @@ def plain(text: str) -> str:
     return _TREACHEROUS.sub("\ufffd", text)
 
 
-def full(value: Cell, unit: Unit) -> str:
+def full(value: Cell, unit: Unit, decimals: int | None = None) -> str:
     """A value as tables show it.
 
-    Dollars have two decimals from one dollar on and three significant digits below; whole numbers are whole,
-    other numbers have at most two decimals.
+    Args:
+        value: In its unit.
+        unit: Text, dates and times (UTC) stand for themselves.
+        decimals: Those of its column; by default as the value alone needs.
     """
     if value is None:
         return MISSING
     if unit == "time":
-        return str(value).replace("T", " ").replace(":00Z", "").removesuffix("Z") + " UTC"
+        return str(value).replace("T", " ").removesuffix("Z").removesuffix(":00")
     if unit in TEXT_UNITS:
         text = str(value)
         return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
-    number = value if isinstance(value, Decimal) else Decimal(value)
-    return _signed(number, unit, _decimals(abs(number), unit))
+    number = _number(value)
+    return _signed(number, unit, decimals_of([number], unit) if decimals is None else decimals)
+
+
+def decimals_of(values: Iterable[Cell], unit: Unit) -> int:
+    """How many decimals the numbers of one column have in common.
+
+    Dollars have two, below ten cents as many as show three significant digits of the largest; whole numbers have
+    none, others fewer the larger they are, two at most.
+    """
+    numbers = [abs(_number(value)) for value in values if value is not None] if unit not in TEXT_UNITS else []
+    size = max(numbers, default=Decimal(0))
+    if unit == "usd":
+        return 2 if size >= Decimal("0.1") or not size else _significant(size, 3)
+    if unit in {"percent", "tokens_per_s"}:
+        return 1 if size >= Decimal("0.1") or not size else _significant(size, 2)
+    if unit == "ratio":
+        return 2
+    if all(number == number.to_integral_value() for number in numbers):
+        return 0
+    return 0 if size >= 1000 else 1 if size >= 10 else 2
+
+
+def cell_class(value: Cell, unit: Unit) -> str:
+    """The class of a table cell: ``n`` for numbers, ``u`` for text that stays on one line, ``w`` for longer text."""
+    if unit not in TEXT_UNITS:
+        return "n"
+    return "u" if value is None or len(str(value)) <= UNBROKEN_TEXT else "w"
 
 
 def tile(value: Cell, unit: Unit) -> str:
     """A value as a headline: large amounts without their small digits."""
     if value is None or unit in TEXT_UNITS:
         return full(value, unit)
-    number = value if isinstance(value, Decimal) else Decimal(value)
+    number = _number(value)
     size = abs(number)
     for limit, letter in ((Decimal(10**9), "B"), (Decimal(10**6), "M")):
         if size >= limit:
@@ -65,26 +96,13 @@ def tile(value: Cell, unit: Unit) -> str:
     return _signed(number, unit, 0) if unit == "usd" and size >= 1000 else full(value, unit)
 
 
-def _decimals(size: Decimal, unit: Unit) -> int:
-    """How many decimals a magnitude is shown with."""
-    if unit == "usd":
-        return 2 if size >= 1 or not size else _significant(size, 3, least=2)
-    if unit in {"percent", "tokens_per_s"}:
-        return 1 if size >= Decimal("0.1") or not size else _significant(size, 2, least=1)
-    if unit == "ratio":
-        return 2
-    if size == size.to_integral_value():
-        return 0
-    return 0 if size >= 1000 else 1 if size >= 10 else 2
+def _number(value: Cell) -> Decimal:
+    return value if isinstance(value, Decimal) else Decimal(value or 0)
 
 
-def _significant(size: Decimal, digits: int, *, least: int) -> int:
-    """Decimals for that many significant digits of a number below one, nine at most, no closing zeros."""
-    decimals = min(9, digits - 1 - size.adjusted())
-    text = f"{_rounded(size, decimals):f}"
-    while decimals > least and text.endswith("0"):
-        text, decimals = text[:-1], decimals - 1
-    return decimals
+def _significant(size: Decimal, digits: int) -> int:
+    """Decimals that show so many significant digits of a number below one, nine at most."""
+    return min(9, digits - 1 - size.adjusted())
 
 
 def _rounded(number: Decimal, decimals: int) -> Decimal:

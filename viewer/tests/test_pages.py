@@ -174,7 +174,7 @@ def test_nothing_to_compare_is_no_change() -> None:
     [
         (None, "usd", "–"),
         (Decimal("1234.565"), "usd", "$1,234.57"),
-        (Decimal("-0.005"), "usd", "−$0.005"),
+        (Decimal("-0.005"), "usd", "−$0.00500"),
         (Decimal("0.0123456"), "usd", "$0.0123"),
         (Decimal("0.000000001"), "usd", "$0.000000001"),
         (Decimal("0.5"), "usd", "$0.50"),
@@ -185,13 +185,28 @@ def test_nothing_to_compare_is_no_change() -> None:
         (1234567, "count", "1,234,567"),
         (12.34, "count", "12.3"),
         (1234.5, "ms", "1,235 ms"),
-        ("2026-01-05T08:00:00Z", "time", "2026-01-05 08:00 UTC"),
-        ("2026-01-05T08:00:07Z", "time", "2026-01-05 08:00:07 UTC"),
+        ("2026-01-05T08:00:00Z", "time", "2026-01-05 08:00"),
+        ("2026-01-05T08:00:07Z", "time", "2026-01-05 08:00:07"),
         ("x" * 200, "text", "x" * 160 + "…"),
     ],
 )
 def test_units_read_as_stated(value: object, unit: units.Unit, text: str) -> None:
     assert units.full(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "texts"),
+    [
+        ([Decimal("51.04"), Decimal("0.00075"), None], "usd", ["$51.04", "$0.00", "–"]),
+        ([Decimal("0.0181"), Decimal("0.000375")], "usd", ["$0.0181", "$0.0004"]),
+        ([1, 2.25, 30], "count", ["1.0", "2.3", "30.0"]),
+        ([1, 2, 1000], "count", ["1", "2", "1,000"]),
+        ([], "usd", []),
+    ],
+)
+def test_numbers_of_a_column_have_the_same_decimals(values: list[object], unit: units.Unit, texts: list[str]) -> None:
+    decimals = units.decimals_of(values, unit)
+    assert [units.full(value, unit, decimals) for value in values] == texts
 
 
 @pytest.mark.parametrize(

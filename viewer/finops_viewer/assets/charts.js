@@ -1,14 +1,11 @@
-// Draws the typed chart model with ECharts. Nothing else knows ECharts' options.
+// Draws the charts of a page, again for another theme, width or publication.
 "use strict";
 
 finops.charts = (() => {
-  const TONES = 8;
   const PRINT_WIDTH = 660; // what A4 and Letter leave between margins, at 96 dpi
-  const BAR = 26;
-  const NAME_LENGTH = 28;
+  const [LONG_NAME, SHORT_NAME, NARROW] = [44, 22, 640]; // characters of a name beside a drawing, by its width
   const drawn = new Map(); // chart id -> ECharts instance
-  const { format } = finops;
-  const number = (value) => (value === null ? null : Number(value));
+  const { format, kinds } = finops;
 
   // A token's colour under the current theme; light-dark() is only resolved where a colour is used.
   function palette() {
@@ -21,331 +18,14 @@ finops.charts = (() => {
     };
     const tokens = ["ink", "quiet", "rule", "raised", "sunken", "accent", "scale-low", "scale-high"];
     const colours = Object.fromEntries(tokens.map((token) => [token, colour(token)]));
-    colours.series = Array.from({ length: TONES }, (_, i) => colour(`series-${i + 1}`));
+    colours.series = Array.from({ length: kinds.TONES }, (_, i) => colour(`series-${i + 1}`));
     probe.remove();
     return colours;
   }
 
-  const name = (text) => format.shortened(format.plain(text), NAME_LENGTH);
-
-  // Tooltips are rich text, in which braces mean styles.
-  const tip = (text) => format.shortened(format.plain(text), 80).replaceAll("{", "(").replaceAll("}", ")");
-
-  function valueAxis(axis, colours, more = {}) {
-    return {
-      type: "value",
-      axisLabel: { color: colours.quiet, formatter: (v) => format.axis(v, axis.unit), hideOverlap: true },
-      axisLine: { show: false },
-      axisTick: { show: false },
-      splitLine: { lineStyle: { color: colours.rule } },
-      splitNumber: 4,
-      ...more,
-    };
-  }
-
-  function categoryAxis(chart, colours, more = {}) {
-    return {
-      type: "category",
-      data: chart.categories,
-      axisLabel: { color: colours.quiet, formatter: (v) => name(format.category(v, chart.x.unit)), hideOverlap: true },
-      axisLine: { lineStyle: { color: colours.rule } },
-      axisTick: { show: false },
-      ...more,
-    };
-  }
-
-  // The axis of an axis's name stands above or below the drawing, where it never collides with labels.
-  const titled = (axis, colours) => ({ name: axis.label, nameTextStyle: { color: colours.quiet } });
-
-  function base(colours, trigger) {
-    return {
-      animation: false,
-      textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12, color: colours.ink },
-      grid: { left: 4, right: 16, top: 30, bottom: 8 },
-      tooltip: {
-        trigger,
-        renderMode: "richText", // the default writes inline styles, which the content policy forbids
-        confine: true,
-        backgroundColor: colours.raised,
-        borderColor: colours.rule,
-        textStyle: { color: colours.ink, fontSize: 12 },
-        axisPointer: { lineStyle: { color: colours.quiet }, shadowStyle: { color: colours.sunken, opacity: 0.6 } },
-      },
-    };
-  }
-
-  // Tones by position among the series that show data; a forecast has its actual's tone, dashed.
-  function tones(chart) {
-    let next = 0;
-    return chart.series.map((series) => {
-      if (series.role === "actual") return next++ % TONES;
-      return series.role === "reference" ? null : Math.max(0, next - 1) % TONES;
-    });
-  }
-
-  function seriesTip(chart) {
-    return (points) => {
-      const index = points[0].dataIndex;
-      const lines = chart.series.map((s) => `${tip(s.name || chart.y.label)}: ${format.full(s.values[index], chart.y.unit)}`);
-      const head = tip(format.isText(chart.x.unit) ? format.category(chart.categories[index], chart.x.unit) : chart.categories[index]);
-      return [head, ...lines.filter((_, i) => chart.series[i].values[index] !== null)].join("\n");
-    };
-  }
-
-  function line(chart, colours) {
-    const tone = tones(chart);
-    const series = chart.series.flatMap((s, i) => {
-      if (s.role === "lower" || s.role === "upper") return [];
-      const dashed = s.role === "forecast" || s.role === "reference";
-      const colour = tone[i] === null ? colours.quiet : colours.series[tone[i]];
-      return [
-        {
-          type: "line",
-          name: s.name,
-          data: s.values.map(number),
-          color: colour,
-          symbol: chart.categories.length > 1 ? "none" : "circle",
-          lineStyle: { color: colour, width: s.role === "reference" ? 1 : 2, type: dashed ? "dashed" : "solid" },
-          areaStyle: chart.stacked ? { color: colour, opacity: 0.2 } : undefined,
-          stack: chart.stacked ? "all" : undefined,
-          emphasis: { disabled: true },
-          z: 3,
-        },
-      ];
-    });
-    const lower = chart.series.find((s) => s.role === "lower");
-    const upper = chart.series.find((s) => s.role === "upper");
-    if (lower && upper) {
-      const colour = colours.series[tone[chart.series.indexOf(upper)]];
-      const band = { type: "line", stack: "interval", stackStrategy: "all", symbol: "none", lineStyle: { opacity: 0 }, emphasis: { disabled: true }, z: 2 };
-      const low = lower.values.map(number);
-      const width = upper.values.map((v, i) => (v === null || low[i] === null ? null : Number(v) - low[i]));
-      series.unshift({ ...band, data: low }, { ...band, data: width, areaStyle: { color: colour, opacity: 0.18 } });
-    }
-    return {
-      ...base(colours, "axis"),
-      xAxis: categoryAxis(chart, colours, { boundaryGap: chart.categories.length === 1 }),
-      yAxis: valueAxis(chart.y, colours, { ...titled(chart.y, colours), nameTextStyle: { color: colours.quiet, align: "left" } }),
-      tooltip: { ...base(colours, "axis").tooltip, formatter: seriesTip(chart) },
-      series,
-    };
-  }
-
-  // Names read along the bars; dates and numbers stand below them.
-  const lies = (chart) => chart.x.unit === "text";
-
-  function bar(chart, colours) {
-    const tone = tones(chart);
-    const single = chart.series.length === 1;
-    const along = lies(chart);
-    const series = chart.series.map((s, i) => {
-      const colour = tone[i] === null ? colours.quiet : colours.series[tone[i]];
-      const marked = s.role !== "actual";
-      return {
-        type: "bar",
-        name: s.name,
-        data: s.values.map(number),
-        color: colour,
-        itemStyle: { color: colour, opacity: marked ? 0.45 : 1 },
-        stack: chart.stacked ? "all" : undefined,
-        barMaxWidth: along ? 16 : 40,
-        barMinHeight: 1,
-        barCategoryGap: "28%",
-        emphasis: { disabled: true },
-        label: {
-          show: along && single,
-          position: "right",
-          color: colours.quiet,
-          formatter: (p) => format.full(s.values[p.dataIndex], chart.y.unit),
-        },
-      };
-    });
-    const common = base(colours, "axis");
-    common.tooltip.axisPointer.type = "shadow";
-    common.tooltip.formatter = seriesTip(chart);
-    if (!along) {
-      const value = valueAxis(chart.y, colours, { ...titled(chart.y, colours), nameTextStyle: { color: colours.quiet, align: "left" } });
-      return { ...common, xAxis: categoryAxis(chart, colours), yAxis: value, series };
-    }
-    common.grid = { left: 4, right: single ? 84 : 16, top: 4, bottom: 4 };
-    return {
-      ...common,
-      xAxis: valueAxis(chart.y, colours, single ? { axisLabel: { show: false }, splitLine: { show: false } } : {}),
-      yAxis: categoryAxis(chart, colours, { inverse: true, axisLabel: { color: colours.ink, formatter: name, interval: 0 } }),
-      series,
-    };
-  }
-
-  function heatmap(chart, colours) {
-    const cells = chart.series.flatMap((s, y) => s.values.map((v, x) => [x, y, v === null ? "-" : Number(v)]));
-    const values = cells.map((c) => c[2]).filter((v) => v !== "-");
-    const common = base(colours, "item");
-    const full = (v) => format.full(v, chart.y.unit);
-    common.tooltip.formatter = (p) => {
-      const s = chart.series[p.value[1]];
-      return `${tip(s.name)}, ${tip(chart.categories[p.value[0]])}\n${full(s.values[p.value[0]])}`;
-    };
-    common.grid = { left: 4, right: 4, top: 4, bottom: 44 };
-    return {
-      ...common,
-      xAxis: categoryAxis(chart, colours, { axisLine: { show: false } }),
-      yAxis: {
-        type: "category",
-        data: chart.series.map((s) => s.name),
-        inverse: true,
-        axisLabel: { color: colours.quiet, formatter: name },
-        axisLine: { show: false },
-        axisTick: { show: false },
-      },
-      visualMap: {
-        type: "continuous",
-        min: Math.min(0, ...values),
-        max: Math.max(0, ...values) || 1,
-        calculable: false,
-        orient: "horizontal",
-        left: "left",
-        bottom: 0,
-        itemWidth: 10,
-        itemHeight: 120,
-        text: [format.axis(Math.max(0, ...values), chart.y.unit), format.axis(Math.min(0, ...values), chart.y.unit)],
-        textStyle: { color: colours.quiet },
-        inRange: { color: [colours["scale-low"], colours["scale-high"]] },
-      },
-      series: [
-        {
-          type: "heatmap",
-          data: cells,
-          itemStyle: { borderColor: colours.raised, borderWidth: 1 },
-          emphasis: { disabled: true },
-        },
-      ],
-    };
-  }
-
-  function waterfall(chart, colours) {
-    const values = chart.series[0].values.map((v) => Number(v ?? 0));
-    const last = values.length - 1;
-    let level = 0;
-    const steps = values.map((value, i) => {
-      const whole = i === 0 || i === last;
-      const from = whole ? 0 : level;
-      const to = whole ? value : level + value;
-      level = to;
-      const colour = whole ? colours.series[7] : value >= 0 ? colours.series[1] : colours.series[2];
-      return { value: [from, to, i], itemStyle: { color: colour } };
-    });
-    const text = (i) => {
-      const shown = format.full(chart.series[0].values[i], chart.y.unit);
-      return i === 0 || i === last || values[i] <= 0 ? shown : `+${shown}`;
-    };
-    const common = base(colours, "item");
-    common.tooltip.formatter = (p) => `${tip(chart.categories[p.dataIndex])}: ${text(p.dataIndex)}`;
-    common.grid = { left: 4, right: 90, top: 4, bottom: 4 };
-    return {
-      ...common,
-      xAxis: valueAxis(chart.y, colours),
-      yAxis: categoryAxis(chart, colours, { inverse: true, axisLabel: { color: colours.ink, formatter: name, interval: 0 } }),
-      series: [
-        {
-          type: "custom",
-          data: steps,
-          encode: { x: [0, 1], y: 2 },
-          renderItem: (params, api) => {
-            const [a, b] = [api.coord([api.value(0), api.value(2)]), api.coord([api.value(1), api.value(2)])];
-            const height = Math.min(18, api.size([0, 1])[1] * 0.6);
-            const shape = { x: Math.min(a[0], b[0]), y: a[1] - height / 2, width: Math.max(1, Math.abs(a[0] - b[0])), height };
-            return {
-              type: "rect",
-              shape,
-              style: { fill: api.visual("color") },
-              textContent: { type: "text", style: { text: text(params.dataIndex), fill: colours.quiet, fontSize: 12 } },
-              textConfig: { position: "right", distance: 6 },
-            };
-          },
-        },
-      ],
-    };
-  }
-
-  // Values over more than two decades crowd a straight axis.
-  function scaled(axis, values, colours, more) {
-    const wide = values.length > 1 && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) > 100;
-    const label = wide ? `${axis.label} (logarithmic)` : axis.label;
-    return valueAxis(axis, colours, { ...titled({ label }, colours), type: wide ? "log" : "value", scale: wide, ...more });
-  }
-
-  function scatter(chart, colours) {
-    const frontier = chart.points.filter((p) => p.highlight).sort((a, b) => a.x - b.x);
-    const common = base(colours, "item");
-    common.tooltip.formatter = (p) => {
-      if (!p.data.point) return "";
-      const { label, x, y } = p.data.point;
-      return `${tip(label)}\n${tip(chart.x.label)}: ${format.full(x, chart.x.unit)}\n${tip(chart.y.label)}: ${format.full(y, chart.y.unit)}`;
-    };
-    common.grid = { left: 4, right: 40, top: 30, bottom: 26 };
-    const items = chart.points.map((point) => ({
-      value: [point.x, point.y],
-      point,
-      itemStyle: { color: point.highlight ? colours.series[0] : colours.series[7], opacity: point.highlight ? 1 : 0.6 },
-      label: { show: point.highlight || chart.points.length <= 12, color: point.highlight ? colours.ink : colours.quiet },
-    }));
-    return {
-      ...common,
-      xAxis: scaled(chart.x, chart.points.map((p) => p.x), colours, { nameLocation: "middle", nameGap: 28 }),
-      yAxis: scaled(chart.y, chart.points.map((p) => p.y), colours, { nameTextStyle: { color: colours.quiet, align: "left" } }),
-      series: [
-        {
-          type: "line",
-          data: frontier.map((p) => [p.x, p.y]),
-          symbol: "none",
-          silent: true,
-          lineStyle: { color: colours.series[0], width: 1, type: "dashed" },
-        },
-        {
-          type: "scatter",
-          data: items,
-          symbolSize: 10,
-          label: { position: "top", formatter: (p) => name(p.data.point.label), fontSize: 11 },
-          labelLayout: { hideOverlap: true },
-          emphasis: { disabled: true },
-        },
-      ],
-    };
-  }
-
-  const KINDS = { line, bar, heatmap, waterfall, scatter };
-
-  function height(chart) {
-    if (chart.kind === "waterfall") return chart.categories.length * 34 + 40;
-    if (chart.kind === "heatmap") return chart.series.length * 28 + 80;
-    if (chart.kind === "bar" && lies(chart)) {
-      const bars = chart.stacked ? 1 : chart.series.length;
-      return chart.categories.length * Math.max(BAR, bars * 14 + 10) + (chart.series.length > 1 ? 40 : 12);
-    }
-    return chart.kind === "scatter" ? 360 : 260;
-  }
-
-  // Entries of the legend: [classes of the swatch, words]; none where the title says it all.
-  function legendOf(chart) {
-    if (chart.kind === "waterfall") return [["tone-up", "adds"], ["tone-down", "takes away"]];
-    if (chart.kind === "scatter") {
-      return chart.points.some((p) => p.highlight) ? [["round tone-1", "no other beats it"], ["round tone-8", "others"]] : [];
-    }
-    if (chart.kind === "heatmap" || chart.series.length < 2) return [];
-    const tone = tones(chart);
-    const entries = chart.series.flatMap((s, i) => {
-      if (s.role === "lower") return [];
-      const colour = tone[i] === null ? "tone-quiet" : `tone-${tone[i] + 1}`;
-      if (s.role === "upper") return [[`band ${colour}`, "interval"]];
-      const dashed = s.role !== "actual" ? " dashed" : "";
-      return [[chart.kind === "line" ? `line${dashed} ${colour}` : colour, s.name]];
-    });
-    return entries;
-  }
-
   function legend(element, chart) {
     element.querySelector(".legend")?.remove();
-    const entries = legendOf(chart);
+    const entries = kinds.legendOf(chart);
     if (!entries.length) return;
     const list = document.createElement("ul");
     list.className = "legend";
@@ -353,14 +33,14 @@ finops.charts = (() => {
       const item = document.createElement("li");
       const swatch = document.createElement("span");
       swatch.className = `swatch ${classes}`;
-      item.append(swatch, name(words));
+      item.append(swatch, format.shortened(format.plain(words), 80));
       list.append(item);
     }
     element.prepend(list);
   }
 
   function isBlank(chart) {
-    return !chart.points.length && !chart.categories.length;
+    return chart.kind === "scatter" ? !chart.points.length : !chart.categories.length || !chart.series.length;
   }
 
   function draw(element, colours, width) {
@@ -375,17 +55,18 @@ finops.charts = (() => {
     if (!drawn.has(id)) element.replaceChildren(document.createElement("div"));
     legend(element, chart);
     const place = element.lastElementChild;
-    place.style.height = `${height(chart)}px`;
+    const longest = (width === "auto" ? place.clientWidth : width) < NARROW ? SHORT_NAME : LONG_NAME;
+    place.style.height = `${kinds.height(chart)}px`;
     if (!drawn.has(id)) drawn.set(id, echarts.init(place, null, { renderer: "svg" }));
-    drawn.get(id).resize({ width, height: height(chart) });
-    drawn.get(id).setOption(KINDS[chart.kind](chart, colours), { notMerge: true });
+    drawn.get(id).resize({ width, height: kinds.height(chart) });
+    drawn.get(id).setOption(kinds.options(chart, colours, longest), { notMerge: true });
   }
 
   function drawAll(width = "auto") {
     const colours = palette();
-    for (const id of drawn.keys()) {
-      if (!document.getElementById(`c-${id}`)) {
-        drawn.get(id).dispose();
+    for (const [id, instance] of drawn) {
+      if (!instance.getDom().isConnected) {
+        instance.dispose();
         drawn.delete(id);
       }
     }

@@ -7,6 +7,7 @@ finops.format = (() => {
   const MISSING = "\u2013";
   const MINUS = "\u2212";
   const LONGEST_TEXT = 160;
+  const UNBROKEN_TEXT = 32;
   const TEXT = new Set(["text", "date", "time"]);
   const SUFFIX = { tokens_per_s: " tok/s", ms: " ms", percent: "\u00a0%", ratio: "\u00d7", days: " days", hours: " h" };
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -31,21 +32,12 @@ finops.format = (() => {
     return decimals ? `${digits.slice(0, -decimals)}.${digits.slice(-decimals)}` : digits;
   }
 
-  function significant(size, value, digits, least) {
-    let decimals = Math.min(9, digits - 1 - Math.floor(Math.log10(size)));
-    let text = fixed(value, decimals);
-    while (decimals > least && text.endsWith("0")) {
-      text = text.slice(0, -1);
-      decimals -= 1;
-    }
-    return decimals;
-  }
+  // Decimals that show so many significant digits of a number below one, nine at most.
+  const significant = (size, digits) => Math.min(9, digits - 1 - Math.floor(Math.log10(size)));
 
-  function decimalsOf(size, value, unit) {
-    if (unit === "usd") return size >= 1 || size === 0 ? 2 : significant(size, value, 3, 2);
-    if (unit === "percent" || unit === "tokens_per_s") {
-      return size >= 0.1 || size === 0 ? 1 : significant(size, value, 2, 1);
-    }
+  function decimalsOf(size, unit) {
+    if (unit === "usd") return size >= 0.1 || size === 0 ? 2 : significant(size, 3);
+    if (unit === "percent" || unit === "tokens_per_s") return size >= 0.1 || size === 0 ? 1 : significant(size, 2);
     if (unit === "ratio") return 2;
     if (Number.isInteger(size)) return 0;
     return size >= 1000 ? 0 : size >= 10 ? 1 : 2;
@@ -61,15 +53,21 @@ finops.format = (() => {
     return typeof value === "number" ? Math.abs(value) : value.replace("-", "");
   }
 
-  // A value as tables show it.
-  function full(value, unit) {
+  // A value as tables show it, with the decimals of its column or those that it needs alone.
+  function full(value, unit, decimals) {
     if (value === null || value === undefined) return MISSING;
-    if (unit === "time") return plain(value).replace("T", " ").replace(":00Z", "").replace(/Z$/, "") + " UTC";
+    if (unit === "time") return plain(value).replace("T", " ").replace(/Z$/, "").replace(/:00$/, "");
     if (isText(unit)) return plain(shortened(String(value), LONGEST_TEXT));
     const size = magnitude(value);
-    const text = fixed(size, decimalsOf(Number(size), size, unit));
+    const text = fixed(size, decimals ?? decimalsOf(Number(size), unit));
     const sign = Number(value) < 0 && Number(text) !== 0 ? MINUS : "";
     return `${sign}${unit === "usd" ? "$" : ""}${grouped(text)}${SUFFIX[unit] || ""}`;
+  }
+
+  // The class of a value's cell: numbers stand right, names stay on one line, longer text wraps.
+  function cellClass(value, unit) {
+    if (!isText(unit)) return "n";
+    return value === null || Array.from(value).length <= UNBROKEN_TEXT ? "u" : "w";
   }
 
   // A value as an axis shows it: few digits, large numbers with a letter.
@@ -85,11 +83,11 @@ finops.format = (() => {
   function category(text, unit) {
     const date = /^(\d{4})-(\d\d)-(\d\d)/.exec(text);
     if ((unit === "date" || unit === "time") && date && MONTHS[date[2] - 1]) {
-      const hour = /T(\d\d:\d\d)/.exec(text);
+      const hour = /[T ](\d\d:\d\d)/.exec(text);
       return `${Number(date[3])} ${MONTHS[date[2] - 1]}${hour ? ` ${hour[1]}` : ""}`;
     }
     return plain(text);
   }
 
-  return { isText, plain, shortened, full, axis, category };
+  return { isText, plain, shortened, full, cellClass, axis, category };
 })();

@@ -33,8 +33,8 @@ finops.tables = (() => {
     row.forEach((value, i) => {
       const cell = document.createElement(i === 0 ? "th" : "td");
       if (i === 0) cell.scope = "row";
-      if (!finops.format.isText(columns[i].unit)) cell.className = "n";
-      cell.textContent = finops.format.full(value, columns[i].unit);
+      cell.className = finops.format.cellClass(value, columns[i].unit);
+      cell.textContent = finops.format.full(value, columns[i].unit, columns[i].decimals);
       line.append(cell);
     });
     return line;
