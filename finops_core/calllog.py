@@ -25,7 +25,7 @@ from finops_core.errors import FinopsError, InputRefusedError
 MAX_LINE = 64 * 1024
 """The longest line, in bytes without its end, that can be a call."""
 
-BLOCK = 8 * 1024 * 1024
+BLOCK = 4 * 1024 * 1024
 """How many bytes are read at once."""
 
 MARKED = 64 * 1024

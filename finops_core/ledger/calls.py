@@ -183,17 +183,24 @@ class Calls:
         counts: LogCounts | None = None,
         events: pa.Table | None = None,
         choice: PeriodChoice | None = None,
+        extent: tuple[datetime, datetime] | None = None,
     ) -> None:
-        """Look at the rows of ``source``, a relation that ``connection`` can select from."""
+        """Look at the rows of ``source``, a relation that ``connection`` can select from.
+
+        With ``counts`` and ``extent`` (the times of the first and the last call), nothing is read in advance.
+        """
         self.settings = settings or Settings()
         self.catalog = catalog or Catalog(self.settings.catalog)
         self.events = EVENT_SCHEMA.empty_table() if events is None else events
         self._connection = connection
         connection.execute("SET TimeZone = 'UTC'")
-        ((first, last, rows),) = connection.sql(
-            f"SELECT min(timestamp), max(timestamp), count(*) FROM {source}"
-        ).fetchall()
-        self.counts = counts or LogCounts(lines=rows + 1, header=1, accepted=rows)
+        if extent is None or counts is None:
+            ((first, last, rows),) = connection.sql(
+                f"SELECT min(timestamp), max(timestamp), count(*) FROM {source}"
+            ).fetchall()
+            self.counts = counts or LogCounts(lines=rows + 1, header=1, accepted=rows)
+        else:
+            (first, last), self.counts = extent, counts
         self.log_period = None if first is None else Period(first.date(), last.date())
         self.period = None if self.log_period is None else (choice or PeriodChoice()).of(self.log_period)
         self.comparison = self._compare()
@@ -210,7 +217,9 @@ class Calls:
                 f"timestamp >= TIMESTAMP '{span.start}' AND timestamp < TIMESTAMP '{span.end}'" if span else "false",
             )
         self._view("history", columns, source, f"timestamp < TIMESTAMP '{self.period.end}'" if self.period else "false")
-        self.now: datetime | None = self.sql("SELECT max(timestamp) AS now FROM calls")["now"][0].as_py()
+        self.now: datetime | None = last
+        if self.period and not self.period.start <= last < self.period.end:
+            self.now = self.sql("SELECT max(timestamp) AS now FROM calls")["now"][0].as_py()
 
     @classmethod
     def from_arrow(cls, table: pa.Table, **options: Any) -> Self:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from finops_core.ledger.header import open_log
 from finops_core.ledger.intake import Intake, Tally, crc_of
 from finops_core.ledger.store import Snapshot, State, Store
 from finops_core.settings import Settings
+
+_EPOCH = datetime(1970, 1, 1)
 
 SHOWN = 200
 """How many characters of a quarantined line are shown."""
@@ -153,7 +156,11 @@ class Ledger:
             events: What was planted, for scoring.
         """
         connection = duckdb.connect()
+        extent = None
         if self.segments:
+            first = min(segment.first for segment in self._snapshot.segments)
+            last = max(segment.last for segment in self._snapshot.segments)
+            extent = _EPOCH + timedelta(microseconds=first), _EPOCH + timedelta(microseconds=last)
             paths = ", ".join("'{}'".format(str(path).replace("'", "''")) for path in self.segments)
             source = f"read_parquet([{paths}])"
         else:
@@ -167,6 +174,7 @@ class Ledger:
             counts=self.counts,
             choice=choice,
             events=events,
+            extent=extent,
         )
 
     @property

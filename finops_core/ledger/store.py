@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from finops_core.call import COLUMNS, SCHEMA
@@ -45,7 +46,9 @@ DROP TABLE IF EXISTS state;
 DROP TABLE IF EXISTS segment;
 DROP TABLE IF EXISTS quarantine;
 CREATE TABLE state (document TEXT NOT NULL);
-CREATE TABLE segment (name TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
+CREATE TABLE segment (
+    name TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL
+);
 CREATE TABLE quarantine (
     line INTEGER PRIMARY KEY, offset INTEGER NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL, raw BLOB NOT NULL
 );
@@ -64,11 +67,15 @@ class Segment(NamedTuple):
         name: Of its files in the folder, without their ends.
         rows: How many calls.
         bytes: The size of its Parquet file, to notice one that a crash cut short.
+        first: The time of the first call, in microseconds since 1970.
+        last: The time of the last call.
     """
 
     name: str
     rows: int
     bytes: int
+    first: int
+    last: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +203,7 @@ class Store:
         found = connection.execute("SELECT document FROM state").fetchone() if _is_current(connection) else None
         if found is None:
             return Snapshot()
-        rows = connection.execute("SELECT name, rows, bytes FROM segment ORDER BY rowid").fetchall()
+        rows = connection.execute("SELECT name, rows, bytes, first, last FROM segment ORDER BY rowid").fetchall()
         return Snapshot(_state(json.loads(found[0])), tuple(Segment(*row) for row in rows))
 
 
@@ -249,7 +256,7 @@ class Change:
         self._connection.execute("DELETE FROM state")
         self._connection.execute("INSERT INTO state VALUES (?)", (_document(state),))
         self._connection.execute("DELETE FROM segment")
-        self._connection.executemany("INSERT INTO segment VALUES (?, ?, ?)", self.segments)
+        self._connection.executemany("INSERT INTO segment VALUES (?, ?, ?, ?, ?)", self.segments)
         for segment in set(self.before.segments) - set(self.segments):
             with suppress(FileNotFoundError):
                 # The time from which the sweep counts.
@@ -295,9 +302,13 @@ class _SegmentWriter:
         self._buffer: list[pa.Table] = []
         self._buffered = 0
         self._file: pq.ParquetWriter | None = None
+        self._times: list[int] = []
 
     def add(self, table: pa.Table) -> None:
+        if not table.num_rows:
+            return
         self._buffer.append(table)
+        self._times += [limit.value for limit in pc.min_max(table["timestamp"]).values()]
         self._buffered += table.num_rows
         self.rows += table.num_rows
         if self._buffered >= GROUP_ROWS:
@@ -311,8 +322,8 @@ class _SegmentWriter:
         index_path = path.with_name(path.name + ".ids.npy")
         self._written.append(index_path)
         np.save(index_path, np.stack(index))
-        segment = Segment(path.stem, self.rows, path.stat().st_size)
-        self._file, self.rows = None, 0
+        segment = Segment(path.stem, self.rows, path.stat().st_size, min(self._times), max(self._times))
+        self._file, self.rows, self._times = None, 0, []
         return segment
 
     def discard(self) -> None:
