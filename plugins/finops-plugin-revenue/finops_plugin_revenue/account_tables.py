@@ -35,15 +35,22 @@ def unknown_customers(accounts: Accounts) -> str:
     return f"{plural(len(accounts.unknown), 'customer')} of unknown revenue that cost {dollars(accounts.unknown_cost)}"
 
 
+def nobody_known(accounts: Accounts) -> str:
+    """That no customer's revenue is known, as the first half of a sentence."""
+    if len(accounts.unknown) == 1:
+        return f"the one customer, {accounts.unknown[0].name}, has no tier with a known price"
+    return f"none of the {plural(len(accounts.unknown), 'customer')} has a tier with a known price"
+
+
 def unknown_finding(accounts: Accounts, period: Period) -> Finding:
     """That some customers' revenue is not known, and what to set."""
     who = unknown_customers(accounts)
     return Finding(
         id="unknown-revenue",
-        title=f"{who[0].upper()}{who[1:]} are in no figure of this page."
+        title=f"{who} are left out of margins and prices."
         if len(accounts.unknown) > 1
-        else f"{accounts.unknown[0].name} has no known revenue and cost {dollars(accounts.unknown_cost)}; it is in no "
-        "figure of this page.",
+        else f"{accounts.unknown[0].name} has no known revenue and cost {dollars(accounts.unknown_cost)}; it is left "
+        "out of margins and prices.",
         who=accounts.unknown[0].name if len(accounts.unknown) == 1 else "",
         usd_per_month=period.per_month(accounts.unknown_cost),
         confidence="high",
@@ -68,7 +75,7 @@ def unknown_section(accounts: Accounts) -> Section:
     return Section(
         id="unknown",
         title=title,
-        text="Their revenue is not assumed: they are in no other figure of this page. Set the price of each missing "
-        "tier under [tiers] in finops.toml (such as gold = 199), or write subscription_tier into the log.",
+        text="Their revenue is not assumed: they are left out of revenue, margins and prices. Set the price of each "
+        "missing tier under [tiers] in finops.toml (such as gold = 199), or write subscription_tier into the log.",
         blocks=(Table.of("unknown_customers", title, columns, rows, total=True),),
     )

@@ -22,7 +22,7 @@ from finops_core import (
     percent,
     plural,
 )
-from finops_plugin_revenue.account_tables import metric, unknown_customers, unknown_finding
+from finops_plugin_revenue.account_tables import metric, nobody_known, unknown_customers, unknown_finding
 from finops_plugin_revenue.accounts import Accounts, Spans, read_accounts
 from finops_plugin_revenue.hybrid import HybridTerms
 from finops_plugin_revenue.margins import margin_percent
@@ -129,9 +129,8 @@ class PricingAnalyzer(Analyzer):
     def _unpriced(self, calls: Calls, spans: Spans) -> Report:
         accounts = spans[0]
         return self.report(
-            answer="Pricing models cannot be compared: none of "
-            f"{plural(len(accounts.unknown), 'customer')} has a tier with a known price; what is known is that any "
-            f"price must cover {dollars(accounts.unknown_cost)} of cost.",
+            answer=f"Pricing models cannot be compared: {nobody_known(accounts)}; what is known is that prices "
+            f"must cover {dollars(accounts.unknown_cost)} of cost.",
             metrics=(_unit_cost(spans),),
             findings=(unknown_finding(accounts, accounts.period),),
             sections=unpriced_sections(accounts),
@@ -143,16 +142,16 @@ class PricingAnalyzer(Analyzer):
 
 
 def _answer(accounts: Accounts, offers: Sequence[Offer], best: Offer | None, limit: Limit) -> str:
-    per_month = accounts.period.per_month
     today = (
-        f"today's tiers ({dollars(per_month(accounts.revenue))} a month, margin "
+        f"today's tiers ({dollars(accounts.revenue)} in {plural(accounts.period.days, 'day')}, margin "
         f"{_percent_of(accounts.margin, accounts.revenue)})"
     )
     if best is None:
         return f"Keep {today}: of {plural(len(offers), 'pricing model')}, none earns more where {limit}."
     result = best.result
+    gain = dollars(accounts.period.per_month(result.gain))
     return (
-        f"{best.name} pricing, {best.terms}, would earn {dollars(per_month(result.gain))} a month more than {today}, "
+        f"{best.name} pricing, {best.terms}, would earn {gain} a month more than {today}, "
         f"with {count(len(result.raised))} of {plural(len(result.bills), 'customer')} paying over "
         f"{percent_text(limit.rise_percent)} more{_until_gone(best)}."
     )
@@ -249,7 +248,7 @@ def _findings(spans: Spans, best: Offer | None, missing: Sequence[Missing], limi
             Finding(
                 id="keep-tiers",
                 title="Today's tiers stay: no model earns more under the limit.",
-                confidence="medium" if not missing else "low",
+                confidence="medium" if accounts.period.days >= 14 and not missing else "low",
                 why_sure=f"All were priced on the calls of {plural(accounts.period.days, 'day')}; the limit: {limit}.",
                 action="Nothing to do; loosen rise_percent or raised_percent to see what a wider limit would bring.",
                 section="models",

@@ -125,7 +125,9 @@ def _models(accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missi
         kind="bar",
         title="What would each model have earned?",
         takeaway=f"{most.name} has the highest margin, {dollars(most.result.margin)}, and raises "
-        f"{plural(len(most.result.raised), 'bill')} by over {rise}.",
+        f"{plural(len(most.result.raised), 'bill')} by over {rise}."
+        if most.contender and most.result.gain > 0
+        else "No model that is made to earn more than today does.",
         description="; ".join(f"{o.name}: margin {dollars(o.result.margin)}" for o in offers)
         + f"; cost {dollars(accounts.cost)} under each.",
         x=Axis(label="Model"),
@@ -150,8 +152,8 @@ def _models(accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missi
     return Section(
         id="models",
         title="Four models on the same calls",
-        text=f"The {plural(len(accounts.known), 'customer')} of known revenue, billed by each model for the same "
-        f"{plural(accounts.period.days, 'day')}. A flat or usage price that is not set is the one that earns today's "
+        text=f"{plural(len(accounts.known), 'customer')} of known revenue, billed by each model for {accounts.period}. "
+        "A flat or usage price that is not set is the one that earns today's "
         "revenue: it shows whose bills would move, not a gain.",
         blocks=(chart, Table.of("models", "Revenue, margin and bills by model", columns, rows), terms),
     )
@@ -218,9 +220,13 @@ def _trade_off(accounts: Accounts, curve: Sequence[TradeOff], limit: Limit, unit
 
 def _leaving(accounts: Accounts, offers: Sequence[Offer], leave_percent: Decimal | None) -> Section:
     title = "What survives if customers leave"
-    changed = [o for o in offers if o.result.gain or o.result.raised]
+    changed = [o for o in offers if o.result.raised]
     if not changed:
-        return Section(id="leaving", title=title, text="No model changes a bill, so nobody has a reason to leave.")
+        return Section(
+            id="leaving",
+            title=title,
+            text="No model raises a bill by more than the threshold: nobody is taken to leave.",
+        )
     per_month = accounts.period.per_month
     shares = sorted({*LEAVING, *(() if leave_percent is None else (leave_percent,))})
     left = {o.key: [per_month(o.result.gain_if(share / 100)) for share in shares] for o in changed}
@@ -338,7 +344,7 @@ def _unit_costs(accounts: Accounts) -> Section:
     return Section(
         id="unit_costs",
         title="What a price must cover",
-        text=f"All {plural(used.calls, 'call')} of the period cost {dollars(used.cost)}; a price below the cost of its "
+        text=f"The {plural(used.calls, 'call')} of the period cost {dollars(used.cost)}; a price below the cost of its "
         "unit loses money on average.",
         blocks=(table,),
     )

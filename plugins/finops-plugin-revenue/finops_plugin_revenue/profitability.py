@@ -21,7 +21,7 @@ from finops_core import (
     percent,
     plural,
 )
-from finops_plugin_revenue.account_tables import metric, unknown_customers, unknown_finding
+from finops_plugin_revenue.account_tables import metric, nobody_known, unknown_customers, unknown_finding
 from finops_plugin_revenue.accounts import Account, Accounts, Spans, read_accounts
 from finops_plugin_revenue.margin_sections import margin_sections
 from finops_plugin_revenue.margins import (
@@ -89,8 +89,8 @@ def _answer(accounts: Accounts, losing: Sequence[Account]) -> str:
     known, unknown = len(accounts.known), len(accounts.unknown)
     if not known:
         return (
-            f"Nobody's margin can be known: none of {plural(unknown, 'customer')} has a tier with a known price; "
-            f"their calls cost {dollars(accounts.unknown_cost)}."
+            f"Nobody's margin can be known: {nobody_known(accounts)}; the calls of the period cost "
+            f"{dollars(accounts.unknown_cost)}."
         )
     margin = f"the margin is {_of_revenue(accounts)} over {plural(accounts.period.days, 'day')}"
     if unknown:

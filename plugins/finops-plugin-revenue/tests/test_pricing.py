@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finops_core import Calls, PeriodChoice, Report, Settings, Table, UsageError
-from finops_core.testing import calls_from
+from finops_core.testing import calls_from, check_analyzer
 
 Row = dict[str, object]
 
@@ -258,6 +258,10 @@ def test_one_call_is_enough_for_a_report() -> None:
     report = analyze(calls_from(calls_of("only", 1, "pro", 1, tokens=500)))
     assert report.state == "ready"
     assert metric(report, "revenue") == Decimal("3.3")
+
+
+def test_the_analyzer_keeps_its_contract() -> None:
+    check_analyzer(PricingAnalyzer)
 
 
 def test_names_from_the_log_stay_as_they_are() -> None:

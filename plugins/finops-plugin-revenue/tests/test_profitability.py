@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finops_core import Calls, PeriodChoice, Report, Settings, Table
-from finops_core.testing import calls_from
+from finops_core.testing import calls_from, check_analyzer
 
 Row = dict[str, object]
 
@@ -237,6 +237,10 @@ def test_a_call_without_cost_divides_nothing_by_zero() -> None:
     report = analyze(calls_from([call("only", FIRST, 0)]))
     assert table(report, "break_even").rows[0][4] is None
     assert report.sections[3].text == "No customer has caused any cost."
+
+
+def test_the_analyzer_keeps_its_contract() -> None:
+    check_analyzer(ProfitabilityAnalyzer)
 
 
 def test_names_from_the_log_stay_as_they_are() -> None:

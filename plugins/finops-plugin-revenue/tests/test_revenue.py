@@ -3,9 +3,10 @@
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 
 import pytest
-from finops_plugin_revenue.revenue import Subscriptions, customer_revenue, dollars_of, months_between
+from finops_plugin_revenue.revenue import Revenue, Subscriptions, customer_revenue, dollars_of, months_between
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,10 +126,15 @@ def test_revenue_is_split_by_use_and_unknown_revenue_is_not() -> None:
     assert revenue.split_by_use(["c", "c", "c"], [0, 0, 0]) == [Decimal(33)] * 3
 
 
+@cache
+def two_customers() -> Revenue:
+    calls = calls_from([call("2026-01-05", "a"), call("2026-02-03", "b", "starter"), call("2026-02-03", "a")])
+    return customer_revenue(calls)
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 10**9)), min_size=1, max_size=20))
 def test_what_is_split_by_use_adds_up_to_each_customers_revenue(rows: list[tuple[str, int]]) -> None:
-    calls = calls_from([call("2026-01-05", "a"), call("2026-02-03", "b", "starter"), call("2026-02-03", "a")])
-    revenue = customer_revenue(calls)
+    revenue = two_customers()
     shares = revenue.split_by_use([c for c, _ in rows], [n for _, n in rows])
     for customer in {c for c, _ in rows}:
         parts = [share for (c, _), share in zip(rows, shares, strict=True) if c == customer]
