@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
-from finops_core import Calls
+from finops_core import Calls, usd
 
 Model = tuple[str, str]
 """Provider and model."""
@@ -65,6 +66,32 @@ class Demands:
         ):
             return f"slower: median {other.latency_ms / 1000:.1f} s against {now.latency_ms / 1000:.1f} s"
         return None
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What the calls of a period say about themselves.
+
+    Attributes:
+        calls: How many there are.
+        with_task: How many name their task.
+        with_session: How many name their session.
+        cost: What they cost, US dollars.
+    """
+
+    calls: int
+    with_task: int
+    with_session: int
+    cost: Decimal
+
+    @classmethod
+    def of(cls, calls: Calls) -> Coverage:
+        """Of the calls of the period."""
+        row = calls.rows(
+            "SELECT count(*) AS calls, count(task_type) AS with_task, count(session_id) AS with_session, "
+            "sum(cost_usd) AS cost FROM calls"
+        )[0]
+        return cls(row["calls"], row["with_task"], row["with_session"], usd(row["cost"]))
 
 
 def records(calls: Calls) -> dict[Use, Record]:

@@ -7,13 +7,13 @@ from typing import ClassVar, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from finops_core import Analyzer, Calls, Metric, Period, Report, dollars, hookimpl, percent, plural, usd
+from finops_core import Analyzer, Calls, Metric, Period, Report, dollars, hookimpl, percent, plural
 from finops_plugin_domains import optimization_prices as prices
 from finops_plugin_domains import optimization_sections as sections
 from finops_plugin_domains import optimization_terms as terms
 from finops_plugin_domains.commitment import CommitmentTerms
-from finops_plugin_domains.evidence import Demands, Model, Use, candidates, records, step
-from finops_plugin_domains.optimization_findings import findings
+from finops_plugin_domains.evidence import Coverage, Demands, Model, Use, candidates, records, step
+from finops_plugin_domains.optimization_findings import findings, unseen_text
 from finops_plugin_domains.potential import Potential
 from finops_plugin_domains.repricing import BilledCalls
 from finops_plugin_domains.savings import CAUTIOUS, HOPEFUL, Plan, Survey, survey
@@ -84,16 +84,17 @@ class OptimizationAnalyzer(Analyzer):
         }
         found = self._survey(calls, "calls", calls.period, moves, refusals)
         potential = Potential(calls.period, found, found.choices(), self.commitments or {})
-        cost = usd(calls.rows("SELECT sum(cost_usd) AS cost FROM calls")[0]["cost"])
+        coverage = Coverage.of(calls)
+        cost = coverage.cost
         return self.report(
-            answer=self._answer(potential, cost),
+            answer=self._answer(potential, coverage),
             metrics=self._metrics(calls, potential, cost),
-            findings=findings(self, calls, potential, known, cost),
+            findings=findings(self, calls, potential, known, coverage),
             sections=(
                 sections.together(self, potential, cost),
-                sections.switches(self, potential, known),
+                sections.switches(self, potential, known, coverage),
                 sections.questions(self, calls),
-                sections.caching(self, potential),
+                sections.caching(self, potential, coverage),
                 terms.batches(self, calls, potential),
                 terms.commitments(self, potential),
                 prices.failed(calls),
@@ -132,14 +133,16 @@ class OptimizationAnalyzer(Analyzer):
         found = self._survey(calls, "previous", span, moves, {})
         return Potential(span, found, potential.choices, potential.terms).monthly(CAUTIOUS)
 
-    def _answer(self, potential: Potential, cost: Decimal) -> str:
+    def _answer(self, potential: Potential, coverage: Coverage) -> str:
+        cost = coverage.cost
         low, high = potential.total(CAUTIOUS), potential.total(HOPEFUL)
         monthly = [dollars(potential.monthly(end)) for end in (CAUTIOUS, HOPEFUL)]
         spent = f"{dollars(cost)} spent in {plural(potential.period.days, 'day')}"
         if not potential.survey.matches and high <= 0:
             return f"Nothing can be said about savings on the {spent}: no model of the log has a catalogue price."
         if high <= 0:
-            return f"No saving was found on the {spent}."
+            unseen = unseen_text(coverage)
+            return f"No saving was found on the {spent}{': ' if unseen else ''}{unseen}."
         if low <= 0:
             return f"At most {monthly[1]} a month could be saved on the {spent}; none of it is certain."
         share = f"{percent(100 * low / cost)} to {percent(100 * high / cost)}" if cost else "a share that is unknown"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from finops_core import Calls, Finding, count, dollars, listing, percent, plural
-from finops_plugin_domains.evidence import Record, Use, step
+from finops_plugin_domains.evidence import Coverage, Record, Use, step
 from finops_plugin_domains.optimization_prices import unpriced_text
 from finops_plugin_domains.optimization_sections import length
 from finops_plugin_domains.potential import Potential
@@ -26,10 +26,10 @@ def findings(
     calls: Calls,
     potential: Potential,
     known: Mapping[Use, Record],
-    cost: Decimal,
+    coverage: Coverage,
 ) -> tuple[Finding, ...]:
     """What to act on, the most dollars first; with nothing to act on, what was checked."""
-    worth = cost * Decimal(str(analyzer.finding_percent)) / 100
+    worth = coverage.cost * Decimal(str(analyzer.finding_percent)) / 100
     found = [
         *_switches(analyzer, potential, known, worth),
         *_caching(potential, worth),
@@ -38,7 +38,7 @@ def findings(
         *_failed(calls, potential, worth),
     ]
     found.sort(key=lambda f: (-(f.usd_per_month or 0), f.id))
-    return (*(found or [_nothing(potential)]), *_mismatches(potential), *_unpriced(calls))
+    return (*(found or [_nothing(potential, coverage)]), *_mismatches(potential), *_unpriced(calls))
 
 
 def _switches(
@@ -165,17 +165,34 @@ def _failed(calls: Calls, potential: Potential, worth: Decimal) -> list[Finding]
     ]
 
 
-def _nothing(potential: Potential) -> Finding:
+def unseen_text(coverage: Coverage) -> str:
+    """What could not be looked for, because the log does not say enough."""
+    missing = []
+    if not coverage.with_task:
+        missing.append("no call names its task, so no other model can be judged by this log")
+    if not coverage.with_session:
+        missing.append("no call names its session, so repeated prefixes cannot be seen")
+    return "; ".join(missing)
+
+
+def _nothing(potential: Potential, coverage: Coverage) -> Finding:
     calls = sum(match.calls for match in potential.survey.matches.values())
+    unseen = unseen_text(coverage)
     return Finding(
         id="nothing",
         title=f"Nothing worth acting on was found: {plural(calls, 'call')} with a catalogue price "
         f"{'was' if calls == 1 else 'were'} checked for cheaper models, repeated prefixes and billed failures.",
-        confidence="high" if calls else "low",
-        why_sure="Every such call was priced again." if calls else "No call could be priced.",
-        action="Nothing to do. Widen the search with across_providers, or set batch and commitment terms.",
+        confidence="low" if not calls or unseen else "high",
+        why_sure=f"Not everything could be looked for: {unseen}."
+        if unseen
+        else "Every such call was priced again."
+        if calls
+        else "No call could be priced.",
+        action="Send task_type and session_id with every call."
+        if unseen
+        else "Nothing to do. Widen the search with across_providers, or set batch and commitment terms.",
         section="together",
-        severity="good" if calls else "info",
+        severity="info" if unseen or not calls else "good",
     )
 
 

@@ -18,7 +18,7 @@ from finops_core import (
     dollars,
     plural,
 )
-from finops_plugin_domains.evidence import Record, Use
+from finops_plugin_domains.evidence import Coverage, Record, Use
 from finops_plugin_domains.optimization_prices import history_text, scaling_text, unpriced_text
 from finops_plugin_domains.potential import Potential
 from finops_plugin_domains.repricing import dollars_of, what_if
@@ -66,6 +66,12 @@ def together(analyzer: OptimizationAnalyzer, potential: Potential, cost: Decimal
             [LABELS["commitment"], *[potential.committed(None)] * 2, *(potential.committed(end) for end in ENDS)]
         )
     low, high = potential.total(CAUTIOUS), potential.total(HOPEFUL)
+    if high <= 0:
+        return Section(
+            id="together",
+            title="What all of it comes to",
+            text=f"No measure saves anything that this log can show on the {dollars(cost)} of {potential.period}.",
+        )
     overlap = potential.sum_alone(HOPEFUL) - high
     return Section(
         id="together",
@@ -105,7 +111,9 @@ def together(analyzer: OptimizationAnalyzer, potential: Potential, cost: Decimal
     )
 
 
-def switches(analyzer: OptimizationAnalyzer, potential: Potential, known: Mapping[Use, Record]) -> Section:
+def switches(
+    analyzer: OptimizationAnalyzer, potential: Potential, known: Mapping[Use, Record], coverage: Coverage
+) -> Section:
     """Which task should move to which model, and which cheaper models were turned down."""
     least, most = analyzer.output_percent
     where = "of any provider in the log" if analyzer.across_providers else "of the same provider"
@@ -137,7 +145,7 @@ def switches(analyzer: OptimizationAnalyzer, potential: Potential, known: Mappin
     )
     if not rows:
         text = f"No task has a cheaper model to move to. {text}"
-    unlabelled = sum(record.calls for (task, _, _), record in known.items() if task is None)
+    unlabelled = coverage.calls - coverage.with_task
     if unlabelled:
         text += f" {plural(unlabelled, 'call')} without a task type cannot be judged, and stay where they are."
     blocks: list[Chart | Table] = []
@@ -273,7 +281,7 @@ def questions(analyzer: OptimizationAnalyzer, calls: Calls) -> Section:
     )
 
 
-def caching(analyzer: OptimizationAnalyzer, potential: Potential) -> Section:
+def caching(analyzer: OptimizationAnalyzer, potential: Potential, coverage: Coverage) -> Section:
     """What caching repeated prefixes could save at most."""
     bound = potential.alone(HOPEFUL, "cache")
     by_model: dict[tuple[str, str], int] = {}
@@ -281,15 +289,19 @@ def caching(analyzer: OptimizationAnalyzer, potential: Potential) -> Section:
         saving = outcome.alone[HOPEFUL]["cache"]
         if saving:
             by_model[provider, model] = by_model.get((provider, model), 0) + saving
+    if not coverage.with_session:
+        found = "No call names its session, so repeated prefixes cannot be seen."
+    elif not by_model:
+        found = "No repeated prefix was found that caching would make cheaper."
+    else:
+        found = f"At most {dollars(bound)} of the period."
     text = (
-        f"At most {dollars(bound)} of the period. This is an upper bound: the log has no prompts, so the input of a "
-        "call is taken to repeat as far as the longest earlier input of the same session, task and model reaches. What "
-        "was not read from the cache is priced as read from it, less what writing it once costs. Prefixes under "
+        f"{found} This is an upper bound: the log has no prompts, so the input of a call is taken to repeat as far as "
+        "the longest earlier input of the same session, task and model reaches. What was not read from the cache is "
+        "priced as read from it, less what writing it once costs. Prefixes under "
         f"{plural(analyzer.prefix_tokens, 'token')} do not count (prefix_tokens), nor do models whose cache reads cost "
         "as much as plain input; that a cache entry expires is not considered."
     )
-    if not by_model:
-        text = f"No repeated prefix was found that caching would make cheaper. {text}"
     table = Table.of(
         "caching-table",
         "Upper bound by model",

@@ -59,7 +59,8 @@ def text(report, name):
 
 
 def measure(report, label):
-    return next(row for row in table(report, "measures-table").rows if row[0].startswith(label))
+    rows = table(report, "measures-table").rows if table(report, "measures-table") else [(label, 0, 0, 0, 0)]
+    return next(row for row in rows if row[0].startswith(label))
 
 
 OVERPRICED = [*call(n=4), *call("cheap", CHEAP, n=4)]
@@ -263,11 +264,21 @@ def test_without_any_price_the_report_says_that_nothing_can_be_said():
 
 
 def test_nothing_to_save_is_a_finding_that_says_what_was_checked():
-    report = analyze(call())
+    report = analyze(call(session_id="s"))
     assert report.answer == "No saving was found on the $0.02 spent in 1 day."
     assert report.findings[0].id == "nothing"
     assert "1 call with a catalogue price was checked" in report.findings[0].title
+    assert report.findings[0].severity == "good"
     assert metric(report, "coin") == 100
+
+
+def test_what_the_log_does_not_say_is_said_instead_of_all_clear():
+    report = analyze(call(task_type=None))
+    assert report.answer == (
+        "No saving was found on the $0.02 spent in 1 day: no call names its task, so no other model can be judged by "
+        "this log; no call names its session, so repeated prefixes cannot be seen."
+    )
+    assert (report.findings[0].severity, report.findings[0].confidence) == ("info", "low")
 
 
 def test_no_calls_make_an_empty_report():

@@ -87,17 +87,27 @@ def _fix(e: Economics, use: FeatureUse) -> tuple[str, Decimal | None, str]:
 
 def _nothing(e: Economics) -> Finding:
     judged = [use for use in e.named if use.margin is not None]
+    if not judged:
+        return Finding(
+            id="nothing",
+            title="No feature could be judged, because "
+            + ("no user of one has a known revenue." if e.named else "no call names one."),
+            confidence="low",
+            why_sure="What is missing in the log is not assumed.",
+            action="Send feature_id and subscription_tier with every call.",
+            section="verdicts",
+        )
     compared = e.calls.comparison is not None
     return Finding(
         id="nothing",
         title=f"Nothing needs a decision: {plural(len(judged), 'feature')} with known revenue "
         f"{'was' if len(judged) == 1 else 'were'} checked for margin"
         + (", growth, adoption and cost per call." if compared else "."),
-        confidence="low" if not judged else "high" if compared else "medium",
+        confidence="high" if compared else "medium",
         why_sure="Every call of the period is counted." if compared else e.calls.comparison_text,
         action="Nothing to do now. Look again after the next change of prices, models or prompts.",
         section="verdicts",
-        severity="good" if judged else "info",
+        severity="good",
     )
 
 

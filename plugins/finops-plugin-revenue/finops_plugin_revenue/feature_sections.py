@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from finops_core import Axis, Chart, Column, Point, Section, Series, Table, dollars, plural
 
@@ -90,7 +90,10 @@ def economics(e: Economics) -> Section:
     if e.unused_revenue:
         unused = e.unused_revenue
         rows.append(("(paid, no call)", 0, None, None, Decimal(0), None, None, unused, Decimal(0), unused, 100.0))
-    charted = e.named[:CHARTED]
+    known = any(use.revenue is not None for use in e.features.values())
+    # What nobody knows does not add up to zero.
+    earned: Literal["measure", "derived"] = "measure" if known else "derived"
+    charted = e.named[:CHARTED] if known else []
     chart = Chart(
         id="cost-revenue",
         kind="bar",
@@ -117,9 +120,9 @@ def economics(e: Economics) -> Section:
             Column(name="cost", label="Cost", unit="usd", role="measure"),
             Column(name="cost-per-customer", label="Cost per customer", unit="usd"),
             Column(name="cost-per-call", label="Cost per call", unit="usd"),
-            Column(name="revenue", label="Revenue by use", unit="usd", role="measure"),
-            Column(name="known-cost", label="Cost of customers with known revenue", unit="usd", role="measure"),
-            Column(name="margin", label="Margin", unit="usd", role="measure"),
+            Column(name="revenue", label="Revenue by use", unit="usd", role=earned),
+            Column(name="known-cost", label="Cost of customers with known revenue", unit="usd", role=earned),
+            Column(name="margin", label="Margin", unit="usd", role=earned),
             Column(name="margin-percent", label="Margin in %", unit="percent"),
         ),
         rows,
@@ -185,24 +188,26 @@ def growth(e: Economics) -> Section:
 def attribution(e: Economics) -> Section:
     """How revenue was split, what another split would say, and whose revenue is not known."""
     other = e.other_measure
-    blocks = [
-        Table.of(
-            "splits",
-            f"Margin with revenue split by {e.split_by} and by {other}",
-            (
-                FEATURE,
-                Column(name="revenue", label=f"Revenue by {e.split_by}", unit="usd", role="measure"),
-                Column(name="margin", label=f"Margin by {e.split_by}", unit="usd", role="measure"),
-                Column(name="revenue-other", label=f"Revenue by {other}", unit="usd", role="measure"),
-                Column(name="margin-other", label=f"Margin by {other}", unit="usd", role="measure"),
-            ),
-            [
-                (use.name, use.revenue, use.margin, e.other_split[feature].revenue, e.other_split[feature].margin)
-                for feature, use in e.features.items()
-            ],
-            total=True,
+    blocks = []
+    if any(use.revenue is not None for use in e.features.values()):
+        blocks.append(
+            Table.of(
+                "splits",
+                f"Margin with revenue split by {e.split_by} and by {other}",
+                (
+                    FEATURE,
+                    Column(name="revenue", label=f"Revenue by {e.split_by}", unit="usd", role="measure"),
+                    Column(name="margin", label=f"Margin by {e.split_by}", unit="usd", role="measure"),
+                    Column(name="revenue-other", label=f"Revenue by {other}", unit="usd", role="measure"),
+                    Column(name="margin-other", label=f"Margin by {other}", unit="usd", role="measure"),
+                ),
+                [
+                    (use.name, use.revenue, use.margin, e.other_split[feature].revenue, e.other_split[feature].margin)
+                    for feature, use in e.features.items()
+                ],
+                total=True,
+            )
         )
-    ]
     if e.unknown_cost:
         blocks.append(
             Table.of(
