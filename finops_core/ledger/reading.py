@@ -39,7 +39,8 @@ _BEYOND_MICROS = r"^(.{19}\.[0-9]{6})[0-9]+"
 _FIRST_TIME = pa.scalar(np.datetime64("2000-01-01", "us"), pa.timestamp("us"))
 _END_OF_TIME = pa.scalar(np.datetime64("2100-01-01", "us"), pa.timestamp("us"))
 
-_COUNT = r"^[0-9]{1,15}$"
+_COUNT_DIGITS = 15  # any number of so many is below 2^53
+_COUNT = rf"^[0-9]{{1,{_COUNT_DIGITS}}}$"
 _COST = r"^[0-9]{1,8}(?:\.[0-9]{1,9})?$"
 _LONG_COST = r"^(?:[0-9]{1,8}\.[0-9]{1,20}|[0-9](?:\.[0-9]{1,18})?[eE](?:-0?[0-9]|\+?0?[0-7]))$"
 _LONG = pa.decimal128(38, 28)
@@ -279,10 +280,20 @@ def _objects(text: pa.Array) -> Mask:
 
 
 def _counts(text: pa.Array, column: Column) -> tuple[pa.Array, Mask]:
-    digits = _matches(text, _COUNT)
+    digits = np.asarray(text.is_valid(), bool) if _is_only_digits(text) else _matches(text, _COUNT)
     values = pc.cast(_only(text, digits), pa.int64())
     good = digits if column.required else digits | _numpy(text.is_null())
     return values if column.default is None else values.fill_null(column.default), good
+
+
+def _is_only_digits(text: pa.Array) -> bool:
+    """Whether every cell is a count or empty, which the bytes of all of them tell at once."""
+    _, offset_buffer, byte_buffer = text.buffers()
+    if byte_buffer is None:
+        return True
+    offsets = np.frombuffer(offset_buffer, np.int32)[text.offset : text.offset + len(text) + 1]
+    digits = np.frombuffer(byte_buffer, np.uint8)[offsets[0] : offsets[-1]] - np.uint8(ord("0"))
+    return bool(np.diff(offsets).max(initial=0) <= _COUNT_DIGITS and digits.max(initial=0) <= 9)
 
 
 def _costs(text: pa.Array) -> tuple[pa.Array, Mask, Mask]:
