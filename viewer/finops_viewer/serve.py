@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import sys
 from pathlib import Path
 
 import click
@@ -12,6 +14,7 @@ from finops_core.errors import FinopsError, UsageError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _PORTS_TRIED = 50
+_GRACE_SECONDS = 0.5
 
 
 @click.command()
@@ -48,7 +51,7 @@ def serve(
 
     from finops_core.plugins import disabled_names
     from finops_viewer.build import Source
-    from finops_viewer.server import Stage, web_server
+    from finops_viewer.server import Stage, WebServer
     from finops_viewer.watch import Updater
 
     if host not in {"localhost", "127.0.0.1", "::1"} and not allowed:
@@ -71,8 +74,13 @@ def serve(
         if open_browser:
             webbrowser.open(address)
         with contextlib.suppress(KeyboardInterrupt):
-            web_server(stage, {*_LOOPBACK, host, *allowed}).run(sockets=[listener])
-        updater.stop()
+            WebServer(stage, {*_LOOPBACK, host, *allowed}).run(sockets=[listener])
+        if not updater.stop(_GRACE_SECONDS):
+            # A build under way is in the middle of native code, which a regular exit would make abort. Whatever it
+            # was writing is as safe as after a kill: the old or the new is in place.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
     return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -63,6 +64,7 @@ class Stage:
         self._run_id: str | None = None
         self._listeners: set[asyncio.Event] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
         self.show(State("fresh"))
 
     def show(self, state: State) -> None:
@@ -76,20 +78,24 @@ class Stage:
         if self._run_id is None:
             self._files = self._prepared(_waiting(state))
         self.state = state
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake)
+        self._wake()
+
+    def close(self) -> None:
+        """End every stream of states; from any thread."""
+        self._closed = True
+        self._wake()
 
     def file(self, name: str) -> File | None:
         """A file by its path relative to the home page."""
         return self._files.get(name or "index.html")
 
     async def states(self) -> AsyncIterator[State]:
-        """The current state, then each new one; a slow listener skips to the latest."""
+        """The current state, then each new one until the stage closes; a slow listener skips to the latest."""
         self._loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         self._listeners.add(woken)
         try:
-            while True:
+            while not self._closed:
                 woken.clear()
                 yield self.state
                 await woken.wait()
@@ -97,8 +103,8 @@ class Stage:
             self._listeners.discard(woken)
 
     def _wake(self) -> None:
-        for woken in self._listeners:
-            woken.set()
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(lambda: [woken.set() for woken in self._listeners])
 
     def _prepared(self, files: Mapping[str, bytes]) -> dict[str, File]:
         prepared = {}
@@ -122,7 +128,7 @@ def application(stage: Stage, hosts: Collection[str]) -> ASGIApp:
             async for state in stage.states():
                 yield ServerSentEvent(json.dumps(state.document()), event="state")
 
-        return EventSourceResponse(stream(), ping=PING_SECONDS)
+        return EventSourceResponse(stream(), ping=PING_SECONDS, shutdown_grace_period=GRACE_SECONDS / 2)
 
     async def file(request: Request) -> Response:
         found = stage.file(request.path_params["name"])
@@ -137,16 +143,30 @@ def application(stage: Stage, hosts: Collection[str]) -> ASGIApp:
     return Guard(Starlette(routes=routes), hosts)
 
 
-def web_server(stage: Stage, hosts: Collection[str]) -> uvicorn.Server:
-    """The server that runs the application; open streams do not keep it from ending."""
-    settings = uvicorn.Config(
-        application(stage, hosts),
-        log_level="warning",
-        server_header=False,
-        lifespan="off",
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    return uvicorn.Server(settings)
+class WebServer(uvicorn.Server):
+    """Runs the application; open streams end with it instead of keeping it.
+
+    Args:
+        stage: What it serves.
+        hosts: As for :func:`application`.
+    """
+
+    def __init__(self, stage: Stage, hosts: Collection[str]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application(stage, hosts),
+                log_level="warning",
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._stage = stage
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end, on a signal."""
+        self._stage.close()
+        super().handle_exit(sig, frame)
 
 
 class Guard:

@@ -68,19 +68,27 @@ class Updater:
         self._changed = threading.Event()
         self._stopped = threading.Event()
         self._built: Any = None
+        self._thread = threading.Thread(target=self.run, name="finops-updater", daemon=True)
 
     def notice(self) -> None:
         """Something may have changed; from any thread."""
         self._changed.set()
 
-    def stop(self) -> None:
-        """End :meth:`run` at its next step."""
+    def start(self) -> None:
+        """Run in a thread of its own."""
+        self._thread.start()
+
+    def stop(self, seconds: float) -> bool:
+        """End :meth:`run` at its next step.
+
+        Returns:
+            Whether it ended within so many seconds; a build that is under way may take longer.
+        """
         self._stopped.set()
         self._changed.set()
-
-    def start(self) -> None:
-        """Run in a thread of its own, which never keeps the process from ending."""
-        threading.Thread(target=self.run, name="finops-updater", daemon=True).start()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def run(self) -> None:
         """Build what is due, then watch and build until stopped."""

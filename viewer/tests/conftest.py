@@ -574,3 +574,9 @@ def failed_report() -> Callable[..., Report]:
 @pytest.fixture(params=HOSTILE, ids=lambda text: text[:12].encode("unicode_escape").decode())
 def hostile(request: pytest.FixtureRequest) -> str:
     return request.param
+
+
+@pytest.fixture
+def all_hostile() -> str:
+    """Every hostile text in one."""
+    return " ".join(HOSTILE)

@@ -15,7 +15,7 @@ from finops_viewer import units
 from finops_viewer.publisher import HtmlPublisher
 from finops_viewer.record import Record
 from finops_viewer.serve import listening
-from finops_viewer.server import Stage, web_server
+from finops_viewer.server import Stage, WebServer
 from finops_viewer.single import single_file
 from finops_viewer.watch import State
 
@@ -100,21 +100,22 @@ class Live:
 
     def __init__(self, directory: Path, site_in: Callable[..., Site]) -> None:
         self.directory = directory
-        self.stage = Stage(directory, live=True)
-        self.stage.show(State("fresh", "run-1"))
         self._site_in = site_in
         self._port = 0
         self.start()
         self.address = f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
+        self.stage = Stage(self.directory, live=True)
+        self.stage.show(State("fresh", "run-1"))
         listener = listening("127.0.0.1", self._port)
         self._port = listener.getsockname()[1]
-        self._server = web_server(self.stage, {"127.0.0.1"})
+        self._server = WebServer(self.stage, {"127.0.0.1"})
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
+        self.stage.close()
         self._server.should_exit = True
         self._thread.join(5)
 
@@ -192,12 +193,13 @@ def test_hostile_names_do_nothing(
     tmp_path: Path,
     site_in: Callable[..., Site],
     make_report: Callable[..., Report],
-    hostile: str,
+    all_hostile: str,
 ) -> None:
-    HtmlPublisher().publish([make_report(hostile)], site_in(tmp_path))
+    HtmlPublisher().publish([make_report(all_hostile)], site_in(tmp_path))
     tab = open_tab(viewport={"width": 360, "height": 740})
     for name in ("index", "their_report"):
         tab.page.goto(f"{tmp_path.as_uri()}/{name}.html")
+        expect(tab.page.locator("[data-chart] svg")).to_have_count(tab.page.locator("[data-chart]").count())
         for chart in tab.page.locator("[data-chart]").all():
             chart.hover()
         for button in tab.page.locator("button.sort").all():
@@ -385,7 +387,6 @@ def test_a_page_without_reports_turns_into_them(
 ) -> None:
     (live.directory / "manifest.json").unlink()
     live.stop()
-    live.stage = Stage(live.directory, live=True)
     live.start()
     live.stage.show(State("failed", "", "there is no call log", "Make one with finops run."))
     page = open_tab().page

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -87,10 +86,7 @@ def start(source: FakeSource) -> Iterator[Callable[..., Running]]:
 
     yield start
     for running in started:
-        running.updater.stop()
-    for thread in threading.enumerate():
-        if thread.name == "finops-updater":
-            thread.join(5)
+        assert running.updater.stop(5)
 
 
 @pytest.mark.parametrize("events", [True, False], ids=["events", "polling"])
@@ -174,6 +170,14 @@ def test_a_defect_in_a_build_does_not_end_the_server(start: Callable[..., Runnin
     running.wait(lambda: running.states[-1].phase == "failed")
     assert "ZeroDivisionError" in running.states[-1].message
     assert any("Traceback" in line for line in running.lines)
+
+
+def test_stopping_does_not_wait_for_a_long_build(start: Callable[..., Running]) -> None:
+    running = start()
+    running.source.takes = 1.0
+    running.source.log.write_text("second")
+    running.wait(lambda: running.states[-1].phase == "building")
+    assert not running.updater.stop(0.1)
 
 
 def test_what_another_process_published_is_told_without_a_build(start: Callable[..., Running]) -> None:
