@@ -5,9 +5,11 @@ A call log says how often a call failed and how long it took; it does not say ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from functools import cached_property
 
 from finops_core import Calls, usd
 
@@ -24,12 +26,20 @@ class Record:
     Attributes:
         calls: How many calls it had.
         failed: How many of them failed.
+        with_session: How many of them name their session.
         latency_ms: Median latency of the successful ones; ``None`` where the log has none.
+        cost: What the calls cost by the log, US dollars.
+        failed_cost: The part of it that failed calls cost.
+        first: The day of its first call.
     """
 
     calls: int
     failed: int
+    with_session: int
     latency_ms: float | None
+    cost: Decimal
+    failed_cost: Decimal
+    first: date
 
     @property
     def failed_percent(self) -> float:
@@ -69,57 +79,108 @@ class Demands:
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """What the calls of a period say about themselves.
-
-    Attributes:
-        calls: How many there are.
-        with_task: How many name their task.
-        with_session: How many name their session.
-        cost: What they cost, US dollars.
-    """
+class ModelUse:
+    """A model in the log: its calls, their cost in US dollars, the day of the first one."""
 
     calls: int
-    with_task: int
-    with_session: int
     cost: Decimal
+    first: date
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the calls of a period say about every model on every task."""
+
+    records: Mapping[Use, Record]
 
     @classmethod
-    def of(cls, calls: Calls) -> Coverage:
-        """Of the calls of the period."""
-        row = calls.rows(
-            "SELECT count(*) AS calls, count(task_type) AS with_task, count(session_id) AS with_session, "
-            "sum(cost_usd) AS cost FROM calls"
-        )[0]
-        return cls(row["calls"], row["with_task"], row["with_session"], usd(row["cost"]))
-
-
-def records(calls: Calls) -> dict[Use, Record]:
-    """How every model did on every task of the period."""
-    return {
-        (row["task_type"], row["provider"], row["model"]): Record(row["calls"], row["failed"], row["latency"])
-        for row in calls.rows(
+    def read(cls, calls: Calls) -> Evidence:
+        """In one pass over the calls of the period."""
+        rows = calls.rows(
             """
             SELECT task_type, provider, model, count(*) AS calls, count(*) FILTER (WHERE status <> 'success') AS failed,
+                count(session_id) AS with_session, sum(cost_usd) AS cost,
+                sum(CASE WHEN status <> 'success' THEN cost_usd ELSE 0 END) AS failed_cost,
+                CAST(min(timestamp) AS DATE) AS first,
                 percentile_cont(0.5) WITHIN GROUP (
                     ORDER BY CASE WHEN status = 'success' THEN latency_ms END
                 ) AS latency
             FROM calls GROUP BY task_type, provider, model
             """
         )
-    }
-
-
-def candidates(known: Mapping[Use, Record], across_providers: bool) -> dict[Use, list[Model]]:
-    """The other models that the log uses for the same task, of the same provider unless asked for more."""
-    return {
-        use: sorted(
-            (provider, model)
-            for task, provider, model in known
-            if task == use[0] is not None and (provider, model) != use[1:] and (across_providers or provider == use[1])
+        return cls(
+            {
+                (row["task_type"], row["provider"], row["model"]): Record(
+                    row["calls"],
+                    row["failed"],
+                    row["with_session"],
+                    row["latency"],
+                    usd(row["cost"]),
+                    usd(row["failed_cost"]),
+                    row["first"],
+                )
+                for row in rows
+            }
         )
-        for use in known
-    }
+
+    @cached_property
+    def cost(self) -> Decimal:
+        """What all calls cost, US dollars."""
+        return sum((record.cost for record in self.records.values()), Decimal(0))
+
+    @cached_property
+    def failed_cost(self) -> Decimal:
+        """What failed calls cost, US dollars."""
+        return sum((record.failed_cost for record in self.records.values()), Decimal(0))
+
+    @cached_property
+    def without_task(self) -> int:
+        """How many calls do not name their task."""
+        return sum(record.calls for (task, _, _), record in self.records.items() if task is None)
+
+    @cached_property
+    def has_tasks(self) -> bool:
+        """Whether any call names its task."""
+        return any(task is not None for task, _, _ in self.records)
+
+    @cached_property
+    def has_sessions(self) -> bool:
+        """Whether any call names its session."""
+        return any(record.with_session for record in self.records.values())
+
+    @cached_property
+    def models(self) -> dict[Model, ModelUse]:
+        """Every model, the one that cost most first."""
+        found: dict[Model, ModelUse] = {}
+        for (_, *model), record in self.records.items():
+            key = (model[0], model[1])
+            before = found.get(key, ModelUse(0, Decimal(0), record.first))
+            found[key] = ModelUse(
+                before.calls + record.calls, before.cost + record.cost, min(before.first, record.first)
+            )
+        return dict(sorted(found.items(), key=lambda item: (-item[1].cost, item[0])))
+
+    def candidates(self, across_providers: bool) -> dict[Use, list[Model]]:
+        """The other models that the log uses for the same task, of the same provider unless asked for more."""
+        return {
+            use: sorted(
+                (provider, model)
+                for task, provider, model in self.records
+                if task == use[0] is not None
+                and (provider, model) != use[1:]
+                and (across_providers or provider == use[1])
+            )
+            for use in self.records
+        }
+
+    def refusals(self, moves: Mapping[Use, Sequence[Model]], demands: Demands) -> dict[tuple[Use, Model], str]:
+        """Why tasks should not be moved to some of the models they might move to."""
+        return {
+            (use, model): why
+            for use, models in moves.items()
+            for model in models
+            if (why := demands.refusal(self.records[use], self.records[(use[0], *model)]))
+        }
 
 
 def step(use: Use, target: Model) -> str:

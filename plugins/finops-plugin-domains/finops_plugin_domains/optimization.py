@@ -12,7 +12,7 @@ from finops_plugin_domains import optimization_prices as prices
 from finops_plugin_domains import optimization_sections as sections
 from finops_plugin_domains import optimization_terms as terms
 from finops_plugin_domains.commitment import CommitmentTerms
-from finops_plugin_domains.evidence import Coverage, Demands, Model, Use, candidates, records, step
+from finops_plugin_domains.evidence import Demands, Evidence, Model, Use, step
 from finops_plugin_domains.optimization_findings import findings, unseen_text
 from finops_plugin_domains.potential import Potential
 from finops_plugin_domains.repricing import BilledCalls
@@ -73,35 +73,29 @@ class OptimizationAnalyzer(Analyzer):
         """Survey every measure call by call, choose the switches, and count overlapping savings once."""
         if calls.period is None or not calls.total:
             return self.empty()
-        known = records(calls)
-        moves = candidates(known, self.across_providers)
+        evidence = Evidence.read(calls)
+        moves = evidence.candidates(self.across_providers)
         demands = Demands(self.minimum_calls, self.failed_points, self.latency_percent)
-        refusals = {
-            (use, model): why
-            for use, models in moves.items()
-            for model in models
-            if (why := demands.refusal(known[use], known[(use[0], *model)]))
-        }
+        refusals = evidence.refusals(moves, demands)
         found = self._survey(calls, "calls", calls.period, moves, refusals)
         potential = Potential(calls.period, found, found.choices(), self.commitments or {})
-        coverage = Coverage.of(calls)
-        cost = coverage.cost
+        failures = prices.failures(calls)
         return self.report(
-            answer=self._answer(potential, coverage),
-            metrics=self._metrics(calls, potential, cost),
-            findings=findings(self, calls, potential, known, coverage),
+            answer=self._answer(potential, evidence),
+            metrics=self._metrics(calls, potential, evidence),
+            findings=findings(self, calls.catalog, potential, evidence, failures),
             sections=(
-                sections.together(self, potential, cost),
-                sections.switches(self, potential, known, coverage),
+                sections.together(self, potential, evidence.cost),
+                sections.switches(self, potential, evidence),
                 sections.questions(self, calls),
-                sections.caching(self, potential, coverage),
+                sections.caching(self, potential, evidence),
                 terms.batches(self, calls, potential),
                 terms.commitments(self, potential),
-                prices.failed(calls),
-                prices.prices(calls, potential),
+                prices.failed(failures),
+                prices.prices(calls.catalog, potential, evidence),
             ),
             method=sections.METHOD,
-            assumptions=sections.assumptions(self, calls, potential),
+            assumptions=sections.assumptions(self, calls.catalog, potential, evidence),
             comparison=calls.comparison_text,
             headline="savings",
             sparkline=tuple(float(day) for day in potential.per_day(CAUTIOUS)),
@@ -133,15 +127,15 @@ class OptimizationAnalyzer(Analyzer):
         found = self._survey(calls, "previous", span, moves, {})
         return Potential(span, found, potential.choices, potential.terms).monthly(CAUTIOUS)
 
-    def _answer(self, potential: Potential, coverage: Coverage) -> str:
-        cost = coverage.cost
+    def _answer(self, potential: Potential, evidence: Evidence) -> str:
+        cost = evidence.cost
         low, high = potential.total(CAUTIOUS), potential.total(HOPEFUL)
         monthly = [dollars(potential.monthly(end)) for end in (CAUTIOUS, HOPEFUL)]
         spent = f"{dollars(cost)} spent in {plural(potential.period.days, 'day')}"
         if not potential.survey.matches and high <= 0:
             return f"Nothing can be said about savings on the {spent}: no model of the log has a catalogue price."
         if high <= 0:
-            unseen = unseen_text(coverage)
+            unseen = unseen_text(evidence)
             return f"No saving was found on the {spent}{': ' if unseen else ''}{unseen}."
         if low <= 0:
             return f"At most {monthly[1]} a month could be saved on the {spent}; none of it is certain."
@@ -155,20 +149,19 @@ class OptimizationAnalyzer(Analyzer):
             f"{dollars(potential.period.per_month(outcome.saving(CAUTIOUS)))} a month or more."
         )
 
-    def _metrics(self, calls: Calls, potential: Potential, cost: Decimal) -> tuple[Metric, ...]:
-        low, high = potential.total(CAUTIOUS), potential.total(HOPEFUL)
-        failed = "sum(cost_usd) FILTER (WHERE status <> 'success') AS failed, sum(cost_usd) AS cost"
-        whole, current, previous = calls.spans(failed)
-        now = before = None
+    def _metrics(self, calls: Calls, potential: Potential, evidence: Evidence) -> tuple[Metric, ...]:
+        low, high, cost = potential.total(CAUTIOUS), potential.total(HOPEFUL), evidence.cost
+        now = before = failed_now = failed_before = None
         if calls.comparison is not None:
             now = self._monthly_in(calls, potential, calls.comparison.current)
             before = self._monthly_in(calls, potential, calls.comparison.previous)
+            failed_now, failed_before = (
+                calls.rows(f"SELECT sum(cost_usd) AS cost FROM {view} WHERE status <> 'success'")[0]["cost"] or 0
+                for view in ("current", "previous")
+            )
 
         def coin(saving: Decimal, of: Decimal) -> float | None:
             return float(100 * (1 - saving / of)) if of else None
-
-        def amount(row: dict[str, Decimal | None] | None, name: str) -> Decimal | None:
-            return None if row is None else row[name] or Decimal(0)
 
         calls_priced = sum(match.calls for match in potential.survey.matches.values())
         near = sum(match.near for match in potential.survey.matches.values())
@@ -204,9 +197,9 @@ class OptimizationAnalyzer(Analyzer):
             Metric(
                 id="failed-cost",
                 label="Cost of failed calls",
-                value=amount(whole, "failed"),
-                current=amount(current, "failed"),
-                previous=amount(previous, "failed"),
+                value=evidence.failed_cost,
+                current=failed_now,
+                previous=failed_before,
                 unit="usd",
                 better="lower",
                 note="Calls that failed and were billed all the same, in the period.",

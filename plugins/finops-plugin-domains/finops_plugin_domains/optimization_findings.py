@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from finops_core import Calls, Finding, count, dollars, listing, percent, plural
-from finops_plugin_domains.evidence import Coverage, Record, Use, step
-from finops_plugin_domains.optimization_prices import unpriced_text
+from finops_core import Catalog, Finding, count, dollars, listing, percent, plural
+from finops_plugin_domains.evidence import Evidence, step
+from finops_plugin_domains.optimization_prices import Failures, unpriced_text
 from finops_plugin_domains.optimization_sections import length
 from finops_plugin_domains.potential import Potential
 from finops_plugin_domains.savings import CAUTIOUS, HOPEFUL
@@ -23,33 +22,33 @@ WELL_TRIED = 10
 
 def findings(
     analyzer: OptimizationAnalyzer,
-    calls: Calls,
+    catalog: Catalog,
     potential: Potential,
-    known: Mapping[Use, Record],
-    coverage: Coverage,
+    evidence: Evidence,
+    failures: list[Failures],
 ) -> tuple[Finding, ...]:
     """What to act on, the most dollars first; with nothing to act on, what was checked."""
-    worth = coverage.cost * Decimal(str(analyzer.finding_percent)) / 100
+    worth = evidence.cost * Decimal(str(analyzer.finding_percent)) / 100
     found = [
-        *_switches(analyzer, potential, known, worth),
+        *_switches(analyzer, potential, evidence, worth),
         *_caching(potential, worth),
         *_batches(analyzer, potential, worth),
         *_commitments(analyzer, potential, worth),
-        *_failed(calls, potential, worth),
+        *_failed(failures, potential, worth),
     ]
     found.sort(key=lambda f: (-(f.usd_per_month or 0), f.id))
-    return (*(found or [_nothing(potential, coverage)]), *_mismatches(potential), *_unpriced(calls))
+    return (*(found or [_nothing(potential, evidence)]), *_mismatches(potential), *_unpriced(catalog, evidence))
 
 
 def _switches(
-    analyzer: OptimizationAnalyzer, potential: Potential, known: Mapping[Use, Record], worth: Decimal
+    analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evidence, worth: Decimal
 ) -> list[Finding]:
     found = []
     month = potential.period.per_month
     for i, (use, target, outcome) in enumerate(potential.switches[:TOP_SWITCHES]):
         if outcome.saving(CAUTIOUS) < worth:
             continue
-        now, other = known[use], known[(use[0], *target)]
+        now, other = evidence.records[use], evidence.records[(use[0], *target)]
         tried = other.calls >= WELL_TRIED * analyzer.minimum_calls
         speed = (
             "; latency is not in the log"
@@ -140,22 +139,22 @@ def _commitments(analyzer: OptimizationAnalyzer, potential: Potential, worth: De
     return found
 
 
-def _failed(calls: Calls, potential: Potential, worth: Decimal) -> list[Finding]:
+def _failed(failures: list[Failures], potential: Potential, worth: Decimal) -> list[Finding]:
     cost = potential.alone(HOPEFUL, "failed")
     if cost <= 0 or cost < worth:
         return []
-    rows = calls.rows(
-        "SELECT status, count(*) AS n, sum(cost_usd) AS cost FROM calls WHERE status <> 'success' AND cost_usd > 0 "
-        "GROUP BY status ORDER BY cost DESC, status"
-    )
+    by_status: dict[str, tuple[int, Decimal]] = {}
+    for failure in failures:
+        n, amount = by_status.get(failure.status, (0, Decimal(0)))
+        by_status[failure.status] = (n + failure.billed, amount + failure.cost)
+    status, (billed, most) = min(by_status.items(), key=lambda item: (-item[1][1], item[0]))
     monthly = potential.period.per_month(cost)
-    worst = rows[0]
     return [
         Finding(
             id="failed",
-            title=f"Failed calls cost {dollars(monthly)} a month, most of it {worst['status']} "
-            f"({plural(worst['n'], 'call')}, {dollars(worst['cost'])}).",
-            who=str(worst["status"]),
+            title=f"Failed calls cost {dollars(monthly)} a month, most of it {status} "
+            f"({plural(billed, 'call')}, {dollars(most)} in the period).",
+            who=status,
             usd_per_month=monthly,
             confidence="high",
             why_sure="Logged cost of calls whose status is not success; how much of it is avoidable is not in the log.",
@@ -165,19 +164,19 @@ def _failed(calls: Calls, potential: Potential, worth: Decimal) -> list[Finding]
     ]
 
 
-def unseen_text(coverage: Coverage) -> str:
+def unseen_text(evidence: Evidence) -> str:
     """What could not be looked for, because the log does not say enough."""
     missing = []
-    if not coverage.with_task:
+    if not evidence.has_tasks:
         missing.append("no call names its task, so no other model can be judged by this log")
-    if not coverage.with_session:
+    if not evidence.has_sessions:
         missing.append("no call names its session, so repeated prefixes cannot be seen")
     return "; ".join(missing)
 
 
-def _nothing(potential: Potential, coverage: Coverage) -> Finding:
+def _nothing(potential: Potential, evidence: Evidence) -> Finding:
     calls = sum(match.calls for match in potential.survey.matches.values())
-    unseen = unseen_text(coverage)
+    unseen = unseen_text(evidence)
     return Finding(
         id="nothing",
         title=f"Nothing worth acting on was found: {plural(calls, 'call')} with a catalogue price "
@@ -219,8 +218,8 @@ def _mismatches(potential: Potential) -> list[Finding]:
     return found
 
 
-def _unpriced(calls: Calls) -> list[Finding]:
-    text = unpriced_text(calls)
+def _unpriced(catalog: Catalog, evidence: Evidence) -> list[Finding]:
+    text = unpriced_text(catalog, evidence)
     if not text:
         return []
     return [

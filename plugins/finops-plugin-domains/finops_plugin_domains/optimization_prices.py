@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from finops_core import Calls, Column, Section, Table, dollars, listing, plural
+from finops_core import Calls, Catalog, Column, Section, Table, dollars, listing, plural
+from finops_plugin_domains.evidence import Evidence
 from finops_plugin_domains.potential import Potential
 from finops_plugin_domains.repricing import dollars_of, scaled
 
 
-def failed(calls: Calls) -> Section:
+@dataclass(frozen=True)
+class Failures:
+    """Failed calls of one status on one model: how many, how many of them billed, and their cost in US dollars."""
+
+    status: str
+    provider: str
+    model: str
+    calls: int
+    billed: int
+    cost: Decimal
+
+
+def failures(calls: Calls) -> list[Failures]:
+    """The failed calls of the period, the dearest first."""
+    return [
+        Failures(**row)
+        for row in calls.rows(
+            """
+            SELECT status, provider, model, count(*) AS calls, count(*) FILTER (WHERE cost_usd > 0) AS billed,
+                sum(cost_usd) AS cost
+            FROM calls WHERE status <> 'success'
+            GROUP BY status, provider, model
+            ORDER BY cost DESC, calls DESC, status, provider, model
+            """
+        )
+    ]
+
+
+def failed(found: list[Failures]) -> Section:
     """What failed calls cost."""
-    rows = calls.sql(
-        """
-        SELECT status, provider, model, count(*) AS calls, count(*) FILTER (WHERE cost_usd > 0) AS billed,
-            sum(cost_usd) AS cost
-        FROM calls WHERE status <> 'success'
-        GROUP BY status, provider, model
-        ORDER BY cost DESC, calls DESC, status, provider, model
-        """
-    )
-    n, billed = sum(rows["calls"].to_pylist()), sum(rows["billed"].to_pylist())
-    cost = sum(rows["cost"].to_pylist(), Decimal(0))
+    n, billed = sum(f.calls for f in found), sum(f.billed for f in found)
+    cost = sum((f.cost for f in found), Decimal(0))
     if not n:
         return Section(id="failed", title="Failed calls that were billed", text="No call of the period failed.")
     return Section(
@@ -43,38 +64,33 @@ def failed(calls: Calls) -> Section:
                     Column(name="billed", label="Of them billed", unit="count", role="measure"),
                     Column(name="cost", label="Cost", unit="usd", role="measure"),
                 ),
-                rows,
+                [(f.status, f.provider, f.model, f.calls, f.billed, f.cost) for f in found],
                 total=True,
             ),
         ),
     )
 
 
-def prices(calls: Calls, potential: Potential) -> Section:
+def prices(catalog: Catalog, potential: Potential, evidence: Evidence) -> Section:
     """How the catalogue's prices agree with the log, model by model."""
-    matches = potential.survey.matches
     rows = []
-    for row in calls.rows(
-        "SELECT provider, model, count(*) AS calls, sum(cost_usd) AS cost FROM calls GROUP BY provider, model "
-        "ORDER BY cost DESC, provider, model"
-    ):
-        match = matches.get((row["provider"], row["model"]))
+    for model, use in evidence.models.items():
+        match = potential.survey.matches.get(model)
         rows.append(
             (
-                row["provider"],
-                row["model"],
-                row["calls"],
-                row["cost"],
+                *model,
+                use.calls,
+                use.cost,
                 None if match is None else dollars_of(match.catalogue),
                 None if match is None else match.near_percent,
-                None if match is None else float(potential.survey.factors[row["provider"]]),
+                None if match is None else float(potential.survey.factors[model[0]]),
             )
         )
-    unpriced = unpriced_text(calls)
+    texts = (scaling_text(potential), unpriced_text(catalog, evidence), history_text(catalog, evidence))
     return Section(
         id="prices",
         title="Prices: the catalogue against the log",
-        text=" ".join(filter(None, (scaling_text(potential), unpriced, history_text(calls)))),
+        text=" ".join(filter(None, texts)),
         blocks=(
             Table.of(
                 "prices-table",
@@ -110,35 +126,27 @@ def scaling_text(potential: Potential) -> str:
     )
 
 
-def unpriced_text(calls: Calls) -> str:
+def unpriced_text(catalog: Catalog, evidence: Evidence) -> str:
     """Which models have no price."""
-    found = [
-        row
-        for row in calls.rows(
-            "SELECT provider, model, count(*) AS calls, sum(cost_usd) AS cost FROM calls GROUP BY provider, model "
-            "ORDER BY cost DESC, provider, model"
-        )
-        if not calls.catalog.knows(row["provider"], row["model"])
+    names = [
+        f"{model} ({provider}, {dollars(use.cost)})"
+        for (provider, model), use in evidence.models.items()
+        if not catalog.knows(provider, model)
     ]
-    if not found:
-        return ""
-    names = listing([f"{row['model']} ({row['provider']}, {dollars(row['cost'])})" for row in found])
-    return f"Without a catalogue price, and left out of switches and caching: {names}."
+    return f"Without a catalogue price, and left out of switches and caching: {listing(names)}." if names else ""
 
 
-def history_text(calls: Calls) -> str:
+def history_text(catalog: Catalog, evidence: Evidence) -> str:
     """What the catalogue knows of prices over time: undated prices, and calls before its first change."""
     early, undated, dated = [], 0, 0
-    for row in calls.rows(
-        "SELECT provider, model, min(timestamp) AS first FROM calls GROUP BY provider, model ORDER BY provider, model"
-    ):
-        if not calls.catalog.knows(row["provider"], row["model"]):
+    for (provider, model), use in sorted(evidence.models.items()):
+        if not catalog.knows(provider, model):
             continue
-        changes = calls.catalog.changes(row["provider"], row["model"])
+        changes = catalog.changes(provider, model)
         dated += bool(changes)
         undated += not changes
-        if changes and row["first"].date() < changes[0]:
-            early.append(f"{row['model']} ({row['provider']}, before {changes[0]})")
+        if changes and use.first < changes[0]:
+            early.append(f"{model} ({provider}, before {changes[0]})")
     texts = []
     if undated:
         texts.append(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from finops_core import (
     Axis,
     Calls,
+    Catalog,
     Chart,
     Column,
     FinopsError,
@@ -18,7 +18,7 @@ from finops_core import (
     dollars,
     plural,
 )
-from finops_plugin_domains.evidence import Coverage, Record, Use
+from finops_plugin_domains.evidence import Evidence
 from finops_plugin_domains.optimization_prices import history_text, scaling_text, unpriced_text
 from finops_plugin_domains.potential import Potential
 from finops_plugin_domains.repricing import dollars_of, what_if
@@ -111,15 +111,13 @@ def together(analyzer: OptimizationAnalyzer, potential: Potential, cost: Decimal
     )
 
 
-def switches(
-    analyzer: OptimizationAnalyzer, potential: Potential, known: Mapping[Use, Record], coverage: Coverage
-) -> Section:
+def switches(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evidence) -> Section:
     """Which task should move to which model, and which cheaper models were turned down."""
     least, most = analyzer.output_percent
     where = "of any provider in the log" if analyzer.across_providers else "of the same provider"
     rows = []
     for use, target, outcome in potential.switches:
-        now, other = known[use], known[(use[0], *target)]
+        now, other = evidence.records[use], evidence.records[(use[0], *target)]
         rows.append(
             [
                 *use,
@@ -145,9 +143,10 @@ def switches(
     )
     if not rows:
         text = f"No task has a cheaper model to move to. {text}"
-    unlabelled = coverage.calls - coverage.with_task
-    if unlabelled:
-        text += f" {plural(unlabelled, 'call')} without a task type cannot be judged, and stay where they are."
+    if evidence.without_task:
+        text += (
+            f" {plural(evidence.without_task, 'call')} without a task type cannot be judged, and stay where they are."
+        )
     blocks: list[Chart | Table] = []
     if rows:
         top = potential.switches[:CHARTED]
@@ -281,7 +280,7 @@ def questions(analyzer: OptimizationAnalyzer, calls: Calls) -> Section:
     )
 
 
-def caching(analyzer: OptimizationAnalyzer, potential: Potential, coverage: Coverage) -> Section:
+def caching(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evidence) -> Section:
     """What caching repeated prefixes could save at most."""
     bound = potential.alone(HOPEFUL, "cache")
     by_model: dict[tuple[str, str], int] = {}
@@ -289,7 +288,7 @@ def caching(analyzer: OptimizationAnalyzer, potential: Potential, coverage: Cove
         saving = outcome.alone[HOPEFUL]["cache"]
         if saving:
             by_model[provider, model] = by_model.get((provider, model), 0) + saving
-    if not coverage.with_session:
+    if not evidence.has_sessions:
         found = "No call names its session, so repeated prefixes cannot be seen."
     elif not by_model:
         found = "No repeated prefix was found that caching would make cheaper."
@@ -316,7 +315,9 @@ def caching(analyzer: OptimizationAnalyzer, potential: Potential, coverage: Cove
     return Section(id="caching", title="Caching of repeated prefixes", text=text, blocks=(table,) if by_model else ())
 
 
-def assumptions(analyzer: OptimizationAnalyzer, calls: Calls, potential: Potential) -> tuple[str, ...]:
+def assumptions(
+    analyzer: OptimizationAnalyzer, catalog: Catalog, potential: Potential, evidence: Evidence
+) -> tuple[str, ...]:
     """What the numbers rest on, and is not in the log."""
     least, most = analyzer.output_percent
     listed = [
@@ -325,7 +326,7 @@ def assumptions(analyzer: OptimizationAnalyzer, calls: Calls, potential: Potenti
         "Input tokens and cache hits stay as they are when a task moves to another model.",
         "The quality of answers is not in the log and is not judged.",
         scaling_text(potential),
-        unpriced_text(calls),
-        history_text(calls),
+        unpriced_text(catalog, evidence),
+        history_text(catalog, evidence),
     ]
     return tuple(filter(None, listed))

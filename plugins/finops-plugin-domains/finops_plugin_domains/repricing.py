@@ -103,7 +103,8 @@ class BilledCalls:
         self._calls = calls
         self._view = view
         self._prefix_tokens = prefix_tokens
-        self._batches = -(-self._calls.rows(f"SELECT count(*) AS n FROM {view}")[0]["n"] // batch_calls)
+        total = calls.total if view == "calls" else calls.rows(f"SELECT count(*) AS n FROM {view}")[0]["n"]
+        self._batches = -(-total // batch_calls)
         self._only: list[ModelCalls] | None = None
 
     def __iter__(self) -> Iterator[ModelCalls]:
@@ -117,7 +118,10 @@ class BilledCalls:
                 yield from _grouped(self._read(batch))
 
     def _read(self, batch: int) -> pa.Table:
-        part = "" if self._batches == 1 else "AND abs(hash(coalesce(session_id, call_id))) % $batches = $batch"
+        part = ""
+        if self._batches > 1:
+            thing = "CASE WHEN session_id IS NULL THEN hash(timestamp) ELSE hash(session_id) END"
+            part = f"AND abs({thing}) % $batches = $batch"
         values = {} if self._batches == 1 else {"batches": self._batches, "batch": batch}
         return self._calls.sql(
             f"""

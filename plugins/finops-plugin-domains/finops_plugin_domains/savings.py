@@ -227,27 +227,41 @@ def survey(
     """Work out what every measure saves, call by call.
 
     Args:
-        billed: The billed calls of the period; gone through twice.
+        billed: The billed calls of the period; gone through again where savings are to be scaled to the logged prices.
         catalog: Prices.
         period: The days of the calls.
         plan: The terms.
         moves: The models that each task on a model may move to.
         refusals: Why one of them will not do.
     """
+    found = _survey(billed, {}, catalog, period, plan, moves, refusals)
+    factors = {provider: found.match_of(provider).factor for provider, _ in found.matches}
+    if any(factor != 1 for factor in factors.values()):
+        found = _survey(billed, factors, catalog, period, plan, moves, refusals)
+    found.factors = factors
+    return found
+
+
+def _survey(
+    billed: Iterable[ModelCalls],
+    factors: Mapping[str, Fraction],
+    catalog: Catalog,
+    period: Period,
+    plan: Plan,
+    moves: Mapping[Use, Sequence[Model]],
+    refusals: Mapping[tuple[Use, Model], str],
+) -> Survey:
     found = Survey()
     for group in billed:
-        if catalog.knows(group.provider, group.model):
-            match = found.matches.setdefault((group.provider, group.model), Match())
-            match.add(group.logged, group.cost(catalog, group.provider, group.model))
-    found.factors = {provider: found.match_of(provider).factor for provider, _ in found.matches}
-    for group in billed:
-        _survey_group(found, group, catalog, period, plan, moves, refusals)
+        factor = factors.get(group.provider, Fraction(1))
+        _survey_group(found, group, factor, catalog, period, plan, moves, refusals)
     return found
 
 
 def _survey_group(
     found: Survey,
     group: ModelCalls,
+    factor: Fraction,
     catalog: Catalog,
     period: Period,
     plan: Plan,
@@ -256,9 +270,10 @@ def _survey_group(
 ) -> None:
     use = (group.task, group.provider, group.model)
     priced = catalog.knows(group.provider, group.model)
-    factor = found.factors.get(group.provider, Fraction(1))
     nothing = np.zeros(len(group.us), dtype=np.int64)
     own = group.cost(catalog, group.provider, group.model) if priced else nothing
+    if priced:
+        found.matches.setdefault((group.provider, group.model), Match()).add(group.logged, own)
     logged = found.logged.setdefault(group.provider, Bins(period, plan.bins_per_day))
     bins = logged.of(group.us)
     np.add.at(logged.nanos, bins, group.logged)
