@@ -1,6 +1,5 @@
 """The page for plugin authors is complete and true: hooks, members, examples, and what ``finops new`` writes."""
 
-import glob
 import inspect
 import os
 import re
@@ -223,15 +222,19 @@ def test_a_failure_is_told_as_the_page_shows(fake_distribution):
     assert caught.value.problem.line() == shown.strip()
 
 
+def test_links_within_the_page_lead_to_a_section():
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in SECTIONS}
+    assert set(re.findall(r"\]\(#([^)]+)\)", PROSE)) <= anchors
+
+
 def test_contributing_leaves_the_examples_to_this_page():
     assert "```python" not in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
 
 def test_the_folders_that_the_readme_gives_to_pip_are_packages_and_this_page_is_not_among_them():
-    (given,) = re.findall(r"pip install (\. .*)", (ROOT / "README.md").read_text("utf-8"))
-    folders = [folder for pattern in given.split() for folder in glob.glob(pattern, root_dir=ROOT)]
-    assert len(folders) == 2 + len(list(ROOT.glob("plugins/*/pyproject.toml")))
-    assert all((ROOT / folder / "pyproject.toml").is_file() for folder in folders)
+    (given,) = re.findall(r"pip install \. \./viewer \./(\S+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    projects = sorted(ROOT.glob("plugins/*/pyproject.toml"))
+    assert [folder / "pyproject.toml" for folder in sorted(ROOT.glob(given))] == projects
 
 
 def run(command, folder, **environment):
