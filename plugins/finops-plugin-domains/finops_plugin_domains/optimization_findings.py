@@ -107,7 +107,8 @@ def _batches(analyzer: OptimizationAnalyzer, potential: Potential, worth: Decima
             who=tasks,
             usd_per_month=monthly,
             confidence="high",
-            why_sure="Logged cost times the discount that is set; whether the task can wait is your setting.",
+            why_sure="Logged cost times the discount that is set; whether the task can wait is your setting. The total "
+            "counts a call once, so a model switch of the same calls leaves less to save.",
             action="Queue these calls for the provider's batch interface.",
             section="batch",
         )
