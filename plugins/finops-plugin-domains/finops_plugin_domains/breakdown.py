@@ -59,6 +59,11 @@ def label(names: Sequence[str | None]) -> str:
     return " / ".join("(none)" if name is None else name for name in names)
 
 
+def named(name: str | None, noun: str) -> str:
+    """A name in a sentence; calls without one are called so."""
+    return f"calls without a {noun}" if name is None else name
+
+
 def dimension_columns(dimension: Sequence[str]) -> list[Column]:
     """The table columns that name a group."""
     return [Column(name=c, label=LABELS[c], role="dimension", dimension=c) for c in dimension]
@@ -89,7 +94,8 @@ _NOUNS = (("provider", ("provider",)), ("model", ("provider", "model")), ("task"
 
 def _dearest(noun: str, rows: Sequence[Usage], total: Usage) -> str:
     if len(rows) == 1:
-        return f"All cost is on one {noun}, {label(rows[0].names)}."
+        (name, *_) = rows[0].names
+        return f"No call names a {noun}." if name is None else f"All calls are on one {noun}, {label(rows[0].names)}."
     top = rows[:3]
     if not total.cost:
         return f"None of the {plural(len(rows), noun)} cost anything."

@@ -19,7 +19,7 @@ from finops_core import (
     percent,
     signed_dollars,
 )
-from finops_plugin_domains.breakdown import LABELS, dimension_columns, label
+from finops_plugin_domains.breakdown import LABELS, dimension_columns, label, named
 from finops_plugin_domains.cost_change import EFFECTS, CostChange, Movement
 
 DRIVERS = ("feature_id", "provider", "model")
@@ -113,7 +113,7 @@ def _driver(m: Movement) -> str:
     feature, *model = m.names
     effect = m.main_effect
     return (
-        f"{label([feature])} on {label(model)}: {signed_dollars(m.change)}, of which "
+        f"{named(feature, 'feature')} on {label(model)}: {signed_dollars(m.change)}, of which "
         f"{signed_dollars(getattr(m, effect))} {effect}"
     )
 
@@ -171,9 +171,9 @@ def _table(grouping: tuple[str, ...], movements: list[Movement]) -> Table:
 
 
 def change_findings(change: CostChange, calls: Calls, material_percent: float) -> list[Finding]:
-    """What moved cost by at least ``material_percent`` of the earlier span: in all, customers, features on models."""
+    """What moved cost by at least ``material_percent`` of the earlier span (of the later, if that one cost nothing)."""
     total, now = change.total, change.comparison.current
-    least = total.previous * Decimal(repr(material_percent)) / 100
+    least = (total.previous or total.current) * Decimal(repr(material_percent)) / 100
     if not least:
         return []
     findings = [_total_finding(total, now)] if abs(total.change) >= least else []
@@ -232,7 +232,7 @@ def _customer_finding(i: int, m: Movement, now: Period, peak_percent: float) -> 
 
 def _driver_finding(i: int, m: Movement, now: Period) -> Finding:
     feature, *model = m.names
-    who = f"{label([feature])} on {label(model)}"
+    who = f"{named(feature, 'feature')} on {label(model)}"
     rose = m.change > 0
     return Finding(
         id=f"driver-{i}",

@@ -22,7 +22,7 @@ from finops_core import (
     plural,
 )
 from finops_plugin_domains import performance_sections as sections
-from finops_plugin_domains.breakdown import label
+from finops_plugin_domains.breakdown import label, named
 from finops_plugin_domains.frontier import Beaten, beaten, comparable, slowness, unbeaten
 from finops_plugin_domains.service import MODEL, Service, Services, duration, service_of, span_services
 
@@ -173,8 +173,8 @@ class PerformanceAnalyzer(Analyzer):
                 Finding(
                     id=f"beaten-{i}",
                     title=f"{model} is beaten on cost and speed at {plural(len(tasks), 'task')}, where it costs "
-                    f"{dollars(period.per_month(spent[model]))} a month; at {label([worst.task])}, {winner} takes "
-                    f"{duration(worst.winner.p50 or 0)} instead of {duration(worst.loser.p50 or 0)} and costs "
+                    f"{dollars(period.per_month(spent[model]))} a month; at {named(worst.task, 'task')}, {winner} "
+                    f"takes {duration(worst.winner.p50 or 0)} instead of {duration(worst.loser.p50 or 0)} and costs "
                     f"{dollars(worst.winner.cost_per_1k_tokens or 0)} instead of "
                     f"{dollars(worst.loser.cost_per_1k_tokens or 0)} for 1k tokens.",
                     who=model,
@@ -182,26 +182,33 @@ class PerformanceAnalyzer(Analyzer):
                     why_sure=f"Speed and cost are measured on {plural(worst.loser.timed, 'call')} and "
                     f"{count(worst.winner.timed)}; how good the answers are is not in the log. What a switch would "
                     "save is computed call by call in Optimization.",
-                    action=f"Compare the answers of {winner} at {label([worst.task])} before moving calls.",
+                    action=f"Compare the answers of {winner} at {named(worst.task, 'task')} before moving calls.",
                     section="frontier",
                 )
             )
         return findings
 
     def _quiet(self, total: Service) -> Finding:
-        judged = total.timed >= self.min_calls
+        if total.timed < self.min_calls:
+            known = plural(total.timed, "successful call") if total.timed else "no successful call"
+            return Finding(
+                id="nothing-unusual",
+                title=f"Too little to judge: {known} with a known latency, and a model is judged from "
+                f"{count(self.min_calls)} on.",
+                confidence="low",
+                why_sure=f"The period has {plural(total.calls, 'call')} in all.",
+                action="Log latency_ms, or look at a longer period.",
+                section="speed",
+            )
         return Finding(
             id="nothing-unusual",
-            title="Nothing unusual: no model is slow, fails more often than the others or is beaten on cost and speed."
-            if judged
-            else f"Too little to judge: latency is known for {plural(total.timed, 'successful call')}, and a model is "
-            f"judged from {self.min_calls} on.",
-            confidence="high" if judged else "low",
+            title="Nothing unusual: no model is slow, fails more often than the others or is beaten on cost and speed.",
+            confidence="high",
             why_sure=f"Checked on {plural(total.calls, 'call')}: service level, latency and failures by model and "
             "task.",
-            action="Nothing to do." if judged else "Log latency_ms, or look at a longer period.",
+            action="Nothing to do.",
             section="speed",
-            severity="good" if judged else "info",
+            severity="good",
         )
 
 
@@ -242,7 +249,7 @@ def _failed_cost(total: Service, period: Period, least_percent: float) -> list[F
 def _answer(total: Service, candidates: list[Service], settings: Settings) -> str:
     sla = settings.sla
     if total.p50 is None or total.p95 is None:
-        parts = [f"Speed cannot be judged: none of the {plural(total.calls, 'call')} has a known latency"]
+        parts = ["Speed cannot be judged, since no successful call has a known latency"]
     else:
         parts = [
             f"Half of the calls take more than {duration(total.p50)} and one in twenty more than {duration(total.p95)}"

@@ -182,7 +182,7 @@ def error_section(services: Services, failures: Sequence[Failures]) -> Section:
     (total,) = services[()]
     title = "What fails, and what does it cost?"
     if not total.failed:
-        return Section(id="errors", title=title, text=f"None of the {plural(total.calls, 'call')} failed.")
+        return Section(id="errors", title=title, text="No call failed.")
     statuses: dict[str, int] = {}
     for f in failures:
         statuses[f.status] = statuses.get(f.status, 0) + f.calls

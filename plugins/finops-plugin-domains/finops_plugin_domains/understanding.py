@@ -81,7 +81,7 @@ class UnderstandingAnalyzer(Analyzer):
         return self.report(
             answer=_answer(groups, calls.period, change, expected),
             metrics=_metrics(groups, days, change, expected),
-            findings=findings or [self._quiet(calls)],
+            findings=findings or [self._quiet(groups, calls)],
             sections=(
                 _daily_section(dates, within),
                 spend_section(groups),
@@ -134,20 +134,28 @@ class UnderstandingAnalyzer(Analyzer):
             if u.cost / total.cost * 100 >= Decimal(repr(self.concentration_percent))
         ]
 
-    def _quiet(self, calls: Calls) -> Finding:
-        checked = [f"no customer causes {percent(self.concentration_percent)} of the cost"]
+    def _quiet(self, groups: Groups, calls: Calls) -> Finding:
+        several = len(groups["customer_id",]) > 1
+        checked = [f"no customer causes {self.concentration_percent:g} % of the cost"] if several else []
         if calls.comparison is not None:
             checked.append(
-                f"neither a customer nor a feature on a model moved spend by {percent(self.material_percent)} "
-                f"({calls.comparison})"
+                f"spend did not move by {self.material_percent:g} %, neither in all nor for a customer or a feature on "
+                f"a model ({calls.comparison})"
+            )
+        if not checked:
+            return Finding(
+                id="nothing-unusual",
+                title="Too little to judge: there is a single customer, and no earlier span to compare with.",
+                confidence="low",
+                why_sure=calls.comparison_text,
+                action="Look again when the log is longer.",
+                section="spend",
             )
         return Finding(
             id="nothing-unusual",
             title=f"Nothing unusual: {listing(checked)}.",
-            confidence="high" if calls.comparison is not None else "low",
-            why_sure="Every customer, and every feature on every model, was checked."
-            if calls.comparison is not None
-            else calls.comparison_text,
+            confidence="low" if calls.comparison is None else "high",
+            why_sure=calls.comparison_text if calls.comparison is None else "Every one of them was checked.",
             action="Nothing to do.",
             section="spend",
             severity="good",
@@ -159,6 +167,8 @@ def _daily_section(dates: Sequence[str], daily: Sequence[Usage]) -> Section:
     dearest = max(range(len(costs)), key=lambda i: (costs[i], -i))
     mean = sum(costs, Decimal(0)) / len(costs)
     text = f"A day cost {dollars(mean)} on average; the dearest, {dates[dearest]}, cost {dollars(costs[dearest])}."
+    if len(dates) == 1:
+        text = f"The only day, {dates[0]}, cost {dollars(costs[0])}."
     chart = Chart(
         id="cost-per-day",
         kind="line",
@@ -209,7 +219,8 @@ def _answer(groups: Groups, period: Period, change: CostChange | None, expected:
     dearest = groups["provider", "model"][0]
     parts = [
         f"{dollars(total.cost)} was spent on {plural(total.calls, 'call')} in {plural(period.days, 'day')}, "
-        f"{percent(dearest.cost / total.cost * 100)} of it on {label(dearest.names)}"
+        f"{'all' if dearest.cost == total.cost else percent(dearest.cost / total.cost * 100)} of it on "
+        f"{label(dearest.names)}"
         if total.cost
         else f"{plural(total.calls, 'call')} in {plural(period.days, 'day')} cost nothing"
     ]

@@ -100,8 +100,8 @@ def test_latencies_that_are_all_unknown_stay_unknown() -> None:
     report = analyze(model("m", [None] * 50))
     assert value(report, "p50-latency") is None
     assert value(report, "sla-compliance") is None
-    assert "none of the 50 calls has a known latency" in report.answer
-    assert report.findings[0].title.startswith("Too little to judge")
+    assert "no successful call has a known latency" in report.answer
+    assert report.findings[0].title.startswith("Too little to judge: no successful call with a known latency")
     heatmap = next(b for s in report.sections for b in s.blocks if b.id == "hours-of-the-week")
     assert heatmap.y.unit == "count"
     assert heatmap.series[0].values[0] == 50  # 5 January 2026 is a Monday; all calls lie in its first hour
