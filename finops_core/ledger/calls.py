@@ -287,8 +287,9 @@ class Calls:
             return f"Changes compare {self.comparison}."
         if self.period is None:
             return "There are no calls to compare."
+        before = "day" if self.period.days == 1 else f"{self.period.days} days"
         return (
-            f"Nothing is compared: the log holds neither the {self.period.days} days before {self.period.first} "
+            f"Nothing is compared: the log holds neither the {before} before {self.period.first} "
             f"nor {2 * COMPARED_DAYS} days within the period."
         )
 
