@@ -84,8 +84,12 @@ def change_text(total: Movement, comparison: Comparison) -> str:
 
 
 def relative(movement: Movement) -> str:
-    """The change as a share of what was there before, in brackets; nothing if nothing was."""
-    return f" ({percent(abs(movement.change) / movement.previous * 100)})" if movement.previous else ""
+    """The change as a share of what was there before, in brackets; beyond three times as much, both amounts."""
+    if not movement.previous:
+        return ""
+    if movement.change > 2 * movement.previous:
+        return f" ({dollars(movement.current)} after {dollars(movement.previous)})"
+    return f" ({percent(abs(movement.change) / movement.previous * 100)})"
 
 
 def _effects_text(total: Movement) -> str:

@@ -59,14 +59,15 @@ def _experience(forecast: Forecast) -> str:
     if held.error_percent is not None:
         text += f" (an error of {percent(held.error_percent)})"
     text += f"; {held.days_inside} of its {HELD_BACK} days fell inside their interval."
-    if held.weeks:
-        return text + (
-            f" The method was chosen on {plural(held.weeks, 'earlier week')} (one from each day), of which "
-            f"{held.weeks_inside} fell inside their interval. The interval covers day-to-day noise and the fit, not a "
-            f"new customer, price or product; beyond the {forecast.days} days of history it carries today's level on."
-        )
+    if len(forecast.trials) == 1:
+        return f"{text} The weekday methods need three weeks of days to be tried."
+    if not held.weeks:
+        return f"{text} Below four weeks of days the method was chosen on that same week, so the error flatters it."
+    weeks = plural(held.weeks, "earlier, overlapping week")
     return (
-        text + " With less than four weeks of days the method was chosen on that same week, so the error flatters it."
+        f"{text} The method was chosen on {weeks}, {held.weeks_inside} of which fell inside the interval. The interval "
+        "covers day-to-day noise and the fit, not a new customer, price or product; beyond the "
+        f"{forecast.days} days of history it carries today's level on."
     )
 
 
