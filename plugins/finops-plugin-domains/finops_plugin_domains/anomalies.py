@@ -69,6 +69,11 @@ class Unusual:
     cost_hours_tested: int
 
     @property
+    def tested(self) -> bool:
+        """Whether there was anything to test."""
+        return self.hours_tested + self.cost_hours_tested > 0
+
+    @property
     def any(self) -> np.ndarray:
         """Mask over rows found by either test."""
         return self.by_calls | self.by_cost

@@ -50,8 +50,20 @@ def stopped_finding(stopped: Sequence[Stopped]) -> Finding:
     )
 
 
-def stopped_section(stopped: Sequence[Stopped], checked: int, min_silence_days: float) -> Section:
-    """Who stopped, and since when."""
+def stopped_section(stopped: Sequence[Stopped], checked: int, min_silence_days: float, hours: int) -> Section:
+    """Who stopped, and since when.
+
+    Args:
+        stopped: Who they are.
+        checked: Customers checked.
+        min_silence_days: Shortest silence that is reported.
+        hours: How long the log is.
+    """
+    if hours <= 24 * min_silence_days:
+        text = (
+            f"The log is shorter than the {min_silence_days:g} days of silence from which on somebody counts as gone."
+        )
+        return Section(id="stopped", title="Customers who stopped", text=text)
     rule = (
         f"{plural(checked, 'customer')} checked: who is silent for {min_silence_days:g} days or more, and for too "
         "long by the share of days on which they used to call."

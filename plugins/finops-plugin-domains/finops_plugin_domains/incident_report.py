@@ -134,20 +134,27 @@ def incident_findings(incidents: Incidents, false_alarms: float) -> list[Finding
 
 def nothing_unusual(incidents: Incidents) -> Finding:
     """The finding where there is none: what was checked, and that it is as expected."""
+    tested = incidents.unusual.tested
     return Finding(
         id="nothing-unusual",
-        title=f"No incidents. {_checked(incidents)}",
-        confidence="high" if incidents.unusual.hours_tested else "low",
-        why_sure="Every customer-hour was held against the same customer's level, weekday and hour of day.",
-        action="Nothing to do.",
+        title=f"No incidents. {_checked(incidents)}" if tested else _checked(incidents),
+        confidence="high" if tested else "low",
+        why_sure=(
+            "Every customer-hour was held against the same customer's level, weekday and hour of day."
+            if tested
+            else "What is usual for a customer is not known yet."
+        ),
+        action="Nothing to do." if tested else "Look again when the log holds more days.",
         section="incidents",
-        severity="good" if incidents.unusual.hours_tested else "info",
+        severity="good" if tested else "info",
     )
 
 
 def _checked(incidents: Incidents) -> str:
     unusual = incidents.unusual
     judged = int(unusual.judged.sum())
+    if not unusual.tested:
+        return f"Nothing can be called unusual: {plural(len(unusual.judged), 'customer')} called over too few days."
     text = (
         f"{plural(unusual.hours_tested, 'customer-hour')} of {plural(judged, 'customer')} were tested on calls and "
         f"{unusual.cost_hours_tested:,} on cost per call."
@@ -167,6 +174,8 @@ def _busiest_ordinary_hour(incidents: Incidents) -> np.ndarray:
 def incident_section(incidents: Incidents, spend: Decimal) -> Section:
     """What went wrong, when, and who it was; or what was checked."""
     checked = _checked(incidents)
+    if not incidents.unusual.tested:
+        return Section(id="incidents", title="Incidents", text=checked)
     if not incidents.found:
         return Section(
             id="incidents", title="Incidents", text=f"Nothing unusual. {checked}", blocks=(_timeline(incidents),)

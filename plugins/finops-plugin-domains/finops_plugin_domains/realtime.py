@@ -85,7 +85,7 @@ class RealtimeAnalyzer(Analyzer):
     """Quiet hours that may lie inside one incident."""
     baseline_days: PositiveInt = 60
     """How many days before the end of the period tell what is usual; a longer period is used as a whole."""
-    churn_false_alarms: PositiveFloat = 0.002
+    churn_false_alarms: PositiveFloat = 0.001
     """Customers expected to be listed as stopped by chance alone in a whole run. Small, because a wrong name costs
     a call to a customer, while two or three more days of silence settle the matter."""
     min_silence_days: PositiveFloat = 3.0
@@ -129,7 +129,7 @@ class RealtimeAnalyzer(Analyzer):
         findings += budget_findings(budgets, today)
         sections = [
             incident_section(incidents, spend),
-            stopped_section(stopped, len(use.customers), self.min_silence_days),
+            stopped_section(stopped, len(use.customers), self.min_silence_days, use.hours),
             decline_section(decline, self.decline_percent),
             budget_section(calls, budgets),
         ]
@@ -138,7 +138,7 @@ class RealtimeAnalyzer(Analyzer):
             sections.append(_score_section(scores))
         return self.report(
             answer=self._answer(incidents, stopped, budgets, spend),
-            metrics=self._metrics(calls, use, everywhere, silent),
+            metrics=self._metrics(calls, use, everywhere if unusual.tested else None, silent),
             findings=tuple(findings),
             sections=tuple(sections),
             method=self._method(incidents),
@@ -163,16 +163,18 @@ class RealtimeAnalyzer(Analyzer):
                 f"{dollars(incidents.extra)} more than expected{share}, most of all {top} with "
                 f"{dollars(sum((i.extra for i, _ in group), Decimal(0)))}"
             )
-        elif unusual.hours_tested:
+        elif unusual.tested:
             first = (
                 f"Nothing unusual in {plural(unusual.hours_tested, 'customer-hour')} checked for too many calls "
                 f"and {unusual.cost_hours_tested:,} for too high a cost per call"
             )
         else:
-            first = f"No customer has called over {self.min_days} days yet, so nothing can be called unusual"
+            first = f"Nothing can be called unusual before a customer's calls span {plural(self.min_days, 'day')}"
         parts = [first]
         if stopped:
             parts.append(f"{plural(len(stopped), 'customer')} stopped calling ({revenue_text(stopped)})")
+        elif incidents.use.hours <= 24 * self.min_silence_days:
+            parts.append("the log is too short to tell who stopped calling")
         else:
             parts.append("nobody stopped calling")
         trouble = [b for b in budgets if b.runs_out is not None]
@@ -181,7 +183,7 @@ class RealtimeAnalyzer(Analyzer):
         return "; ".join(parts) + "."
 
     def _metrics(
-        self, calls: Calls, use: HourlyUse, everywhere: list[Incident], silent: list[Stopped]
+        self, calls: Calls, use: HourlyUse, everywhere: list[Incident] | None, silent: list[Stopped]
     ) -> tuple[Metric, ...]:
         comparison = calls.comparison
         whole = _numbers(calls.period, use, everywhere, silent)
@@ -227,17 +229,19 @@ class RealtimeAnalyzer(Analyzer):
         )
 
 
-def _numbers(span: Period, use: HourlyUse, everywhere: list[Incident], silent: list[Stopped]) -> dict[str, Any]:
-    """The values of :data:`METRICS` over a span."""
-    incidents, stopped, spend = begun_in(everywhere, span), in_span(silent, span), use.spend(span)
+def _numbers(span: Period, use: HourlyUse, everywhere: list[Incident] | None, silent: list[Stopped]) -> dict[str, Any]:
+    """The values of :data:`METRICS` over a span; without anything to test, incidents are unknown and not none."""
+    stopped, spend = in_span(silent, span), use.spend(span)
+    churn = {"stopped": len(stopped), "revenue_at_risk": revenue_at_risk(stopped)}
+    if everywhere is None:
+        return dict.fromkeys(("anomalies", "anomaly_cost", "anomaly_rate", "anomalous_customers")) | churn
+    incidents = begun_in(everywhere, span)
     extra = sum((i.extra for i in incidents), Decimal(0))
-    return {
+    return churn | {
         "anomalies": len(incidents),
         "anomaly_cost": extra,
         "anomaly_rate": 100 * extra / spend if spend else None,
         "anomalous_customers": len({i.customer for i in incidents}),
-        "stopped": len(stopped),
-        "revenue_at_risk": revenue_at_risk(stopped),
     }
 
 

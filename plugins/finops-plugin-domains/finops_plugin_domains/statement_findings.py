@@ -18,8 +18,8 @@ def unallocated_finding(calls: Calls, whole: Allocation, customers: Sequence[Unt
         id="unallocated",
         title=(
             f"{dollars(whole.unallocated)}{f' ({percent(share)})' if share is not None else ''} cannot be charged to "
-            f"anybody: {plural(whole.unallocated_calls, 'call')} of {plural(len(customers), 'customer')}, most of all "
-            f"{customers[0].customer}, name no organisation."
+            f"anybody for want of an organisation: {plural(whole.unallocated_calls, 'call')} of "
+            f"{plural(len(customers), 'customer')}, most of all {customers[0].customer}."
         ),
         who=customers[0].customer,
         usd_per_month=calls.period.per_month(whole.unallocated),

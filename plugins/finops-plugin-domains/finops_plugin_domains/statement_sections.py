@@ -64,6 +64,8 @@ def statements_section(
 
 
 def _adding_up(whole: Allocation) -> str:
+    if not whole.statements:
+        return "There is nobody to make a statement for: no call that is not shared names an organisation."
     statements = f"{plural(len(whole.statements), 'statement')} over {dollars(whole.allocated)}"
     everything = f"the {dollars(whole.total)} of all {plural(calls_of(whole.lines), 'call')}"
     if not whole.rest:
@@ -137,11 +139,15 @@ def detail_section(whole: Allocation) -> Section:
 def showback_section(whole: Allocation, bars: int) -> Section:
     """Cost by product and by feature, whoever pays for it."""
     blocks: list[Chart | Table] = []
+    silent: list[str] = []
     for name, column, of in (
         ("product", "product_id", lambda x: x.product or NONE),
         ("feature", "feature_id", lambda x: x.feature or NONE),
     ):
         groups = _by_cost(whole.lines, of)
+        if [value for value, _ in groups] == [NONE]:
+            silent.append(name)
+            continue
         blocks.append(_bars(name, column, groups, bars))
         blocks.append(
             Table.of(
@@ -170,7 +176,11 @@ def showback_section(whole: Allocation, bars: int) -> Section:
     return Section(
         id="showback",
         title="Showback by product and feature",
-        text="Every call counts here for the product and the feature in which it was made, shared or not.",
+        text=(
+            f"No call names a {' or a '.join(silent)}."
+            if silent
+            else "Every call counts here for the product and the feature in which it was made, shared or not."
+        ),
         blocks=tuple(blocks),
     )
 

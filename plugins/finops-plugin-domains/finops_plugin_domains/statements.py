@@ -211,8 +211,8 @@ class Untagged:
 def untagged(calls: Calls, match: SharedMatch) -> list[Untagged]:
     """Customers behind the unallocated cost, the dearest first."""
     rows = calls.rows(
-        f"SELECT customer_id, count(*) FILTER (WHERE untagged) AS calls, sum(cost_usd) FILTER (WHERE untagged) AS cost, "
-        "min(organization_id) AS least, max(organization_id) AS most "
+        "SELECT customer_id, count(*) FILTER (WHERE untagged) AS calls, "
+        "sum(cost_usd) FILTER (WHERE untagged) AS cost, min(organization_id) AS least, max(organization_id) AS most "
         f"FROM (SELECT *, organization_id IS NULL AND NOT {match.condition} AS untagged FROM calls) AS marked "
         "GROUP BY customer_id HAVING count(*) FILTER (WHERE untagged) > 0",
         **match.values,
