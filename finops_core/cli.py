@@ -16,7 +16,7 @@ from finops_core.errors import FinopsError, UsageError, nearest
 
 if TYPE_CHECKING:
     from finops_core.pipeline import Request
-    from finops_core.plugins.finding import Found
+    from finops_core.plugins import Found, Loaded
     from finops_core.session import Session
 
 INTERRUPTED = 130
@@ -140,7 +140,7 @@ def run(plugins: str, log: Path, reports: Path, **flags: Any) -> int:
         {"name": r.name, "file": f"{r.name}.html", "state": r.state, "answer": r.answer}
         for r in publication.analysis.reports
     ]
-    return session.finish({**simulated, "log": counts, "reports": rows}, *_see(reports))
+    return session.finish({**simulated, "log": counts, "reports": rows}, *_see(publishers, reports))
 
 
 @finops.command()
@@ -171,7 +171,7 @@ def analyze(
     analyzers, publishers = session.load("analyzers", _names(plugins)), session.load("publishers")
     publication, counts = session.refresh(log, reports, analyzers, publishers, choice)
     documents = [r.model_dump(mode="json") for r in publication.analysis.reports]
-    return session.finish({"log": counts, "reports": documents}, *_see(reports))
+    return session.finish({"log": counts, "reports": documents}, *_see(publishers, reports))
 
 
 @finops.command()
@@ -399,5 +399,7 @@ def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
     return pairs
 
 
-def _see(reports: Path) -> tuple[str, ...]:
+def _see(publishers: Loaded, reports: Path) -> tuple[str, ...]:
+    if not publishers.plugins:
+        return ("Next: pip install finops-viewer makes pages of these reports.",)
     return (f"Open {reports / 'index.html'}", "Next: finops serve --watch shows it live at http://127.0.0.1:8000")

@@ -176,11 +176,11 @@ def analyze(
         except PluginError as e:
             problem = plugin.found.problem(e)
             problems.append(problem)
-            report = _failed(problem, plugin.instance)
+            report = _failed(problem, reports, plugin.instance)
         reports[report.name] = report
     for problem in analyzers.problems:
         if problem.plugin and problem.plugin not in reports:
-            reports[problem.plugin] = _failed(problem)
+            reports[problem.plugin] = _failed(problem, reports)
     return Analysis(tuple(reports[name] for name in sorted(reports)), calls, tuple(problems))
 
 
@@ -334,9 +334,11 @@ def _report(plugin: LoadedPlugin, report: Any, others: Mapping[str, Report]) -> 
     raise ContainedError(plugin.found.problem(PluginError(message, hint=hint)))
 
 
-def _failed(problem: Problem, analyzer: Any = None) -> Report:
+def _failed(problem: Problem, others: Mapping[str, Report], analyzer: Any = None) -> Report:
+    """The report of an analyzer that failed; it never takes the place of another one."""
+    name = getattr(analyzer, "report_name", problem.plugin)
     return Report(
-        name=getattr(analyzer, "report_name", problem.plugin),
+        name=problem.plugin if name in others else name,
         state="failed",
         title=getattr(analyzer, "title", problem.plugin),
         answer=f"This report could not be made: {problem.message}",

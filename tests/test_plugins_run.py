@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from finops_core.plugins import find
+
 PERIOD = ("--start", "2026-01-09", "--days", "2")
 BROKEN_PATTERNS = {"halfway", "exits", "raises_in_import", "exits_in_import", "lost"}
 BROKEN_ANALYZERS = {
@@ -104,3 +106,23 @@ def test_a_plugin_is_described_with_its_parameters(finops, strangers):
     assert done.returncode == 0
     for text in ("Usage that lives on weekends.", "generate_calls", "weekend_factor", "float > 0", "3.0"):
         assert text in done.stdout
+
+
+def test_a_report_whose_name_is_taken_leaves_the_first_one_as_it_is(finops, strangers, fake_distribution):
+    original = next(f for f in find().found if f.name == "weekend_share").entry_point.value
+    copy = f"from {original.split(':')[0]} import {original.split(':')[1]} as CopyAnalyzer\n"
+    fake_distribution(
+        "acme-copy", {"finops.analyzers": {"zz_copy": "acme_copy:CopyAnalyzer"}}, modules={"acme_copy": copy}
+    )
+    done = finops("run", "--plugins", "weekend", *PERIOD, "--json", FINOPS_LOAD_PLUGINS="weekend,weekend_share,zz_copy")
+    assert done.returncode == 3
+    states = {report["name"]: report["state"] for report in json.loads(done.stdout)["reports"]}
+    assert states == {"weekend_share": "ready", "zz_copy": "failed"}
+    assert "another analyzer made a report called 'weekend_share'" in done.stderr
+
+
+def test_without_a_publisher_the_next_step_says_what_makes_pages(finops, strangers, tmp_path):
+    done = finops("run", "--plugins", "weekend", *PERIOD, FINOPS_LOAD_PLUGINS="weekend,weekend_share")
+    assert done.returncode == 0
+    assert "pip install finops-viewer" in done.stdout
+    assert not (tmp_path / "reports").exists()
