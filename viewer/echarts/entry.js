@@ -2,6 +2,7 @@
 import { init, use } from "echarts/core";
 import { BarChart, CustomChart, HeatmapChart, LineChart, ScatterChart } from "echarts/charts";
 import { GridComponent, TooltipComponent, VisualMapContinuousComponent } from "echarts/components";
+import { LabelLayout } from "echarts/features";
 import { SVGRenderer } from "echarts/renderers";
 
 use([
@@ -13,6 +14,7 @@ use([
   GridComponent,
   TooltipComponent,
   VisualMapContinuousComponent,
+  LabelLayout,
   SVGRenderer,
 ]);
 

@@ -2,7 +2,7 @@
 "use strict";
 
 finops.charts = (() => {
-  const PRINT_WIDTH = 660; // what A4 and Letter leave between margins, at 96 dpi
+  const PRINT_WIDTH = 660; // about what A4 and Letter leave between margins; the drawing is scaled to fit
   const [LONG_NAME, SHORT_NAME, NARROW] = [44, 22, 640]; // characters of a name beside a drawing, by its width
   const drawn = new Map(); // chart id -> ECharts instance
   const { format, kinds } = finops;
@@ -60,6 +60,8 @@ finops.charts = (() => {
     if (!drawn.has(id)) drawn.set(id, echarts.init(place, null, { renderer: "svg" }));
     drawn.get(id).resize({ width, height: kinds.height(chart) });
     drawn.get(id).setOption(kinds.options(chart, colours, longest), { notMerge: true });
+    const drawing = place.querySelector("svg");
+    drawing.setAttribute("viewBox", `0 0 ${drawn.get(id).getWidth()} ${drawn.get(id).getHeight()}`); // print scales it
   }
 
   function drawAll(width = "auto") {

@@ -9,6 +9,7 @@ finops.format = (() => {
   const LONGEST_TEXT = 160;
   const UNBROKEN_TEXT = 32;
   const TEXT = new Set(["text", "date", "time"]);
+  const AMOUNTS = new Set(["usd", "tokens", "count"]);
   const SUFFIX = { tokens_per_s: " tok/s", ms: " ms", percent: "\u00a0%", ratio: "\u00d7", days: " days", hours: " h" };
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   // Characters that change how the text around them reads.
@@ -74,7 +75,8 @@ finops.format = (() => {
   function axis(value, unit) {
     if (isText(unit)) return plain(value);
     const size = Math.abs(value);
-    const [scale, letter] = size >= 1e9 ? [1e9, "B"] : size >= 1e6 ? [1e6, "M"] : size >= 1e4 ? [1e3, "k"] : [1, ""];
+    const scales = AMOUNTS.has(unit) ? [[1e9, "B"], [1e6, "M"], [1e3, "k"]] : [];
+    const [scale, letter] = scales.find(([limit]) => size >= limit) || [1, ""];
     const text = grouped(String(Number((size / scale).toPrecision(scale > 1 ? 3 : 6))));
     return `${value < 0 ? MINUS : ""}${unit === "usd" ? "$" : ""}${text}${letter}${SUFFIX[unit] || ""}`;
   }

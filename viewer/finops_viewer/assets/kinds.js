@@ -40,9 +40,10 @@ finops.kinds = (() => {
   const titled = (axis, colours) => ({ name: axis.label, nameTextStyle: { color: colours.quiet } });
 
   function base(colours, trigger) {
+    const { fontFamily } = getComputedStyle(document.body);
     return {
       animation: false,
-      textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12, color: colours.ink },
+      textStyle: { fontFamily, fontSize: 12, color: colours.ink },
       grid: { left: 4, right: 16, top: 30, bottom: 8, outerBounds: { left: 2, right: 4, top: 2, bottom: 6 } },
       tooltip: {
         trigger,
@@ -50,8 +51,8 @@ finops.kinds = (() => {
         confine: true,
         backgroundColor: colours.raised,
         borderColor: colours.rule,
-        textStyle: { color: colours.ink, fontSize: 12 },
-        axisPointer: { lineStyle: { color: colours.quiet }, shadowStyle: { color: colours.sunken, opacity: 0.6 } },
+        textStyle: { color: colours.ink, fontSize: 12, fontFamily },
+        axisPointer: { z: 1, lineStyle: { color: colours.quiet }, shadowStyle: { color: colours.sunken, opacity: 1 } },
       },
     };
   }
@@ -116,22 +117,33 @@ finops.kinds = (() => {
   // Names read along the bars; dates and numbers stand below them.
   const lies = (chart) => chart.x.unit === "text";
 
+  const bars = (chart) => chart.series.filter((s) => s.role !== "reference").length;
+
   function bar(chart, colours) {
     const tone = tones(chart);
-    const single = chart.series.length === 1;
+    const single = bars(chart) === 1;
     const along = lies(chart);
     const series = chart.series.map((s, i) => {
-      const colour = tone[i] === null ? colours.quiet : colours.series[tone[i]];
-      const marked = s.role !== "actual";
+      const values = s.values.map(number);
+      if (s.role === "reference") {
+        return {
+          type: "scatter", // a stroke across the bars
+          name: s.name,
+          data: along ? values.map((value, at) => [value, at]) : values,
+          symbol: "rect",
+          symbolSize: along ? [2, 20] : [24, 2],
+          color: colours.ink,
+          z: 4,
+        };
+      }
       return {
         type: "bar",
         name: s.name,
-        data: s.values.map(number),
-        color: colour,
-        itemStyle: { color: colour, opacity: marked ? 0.45 : 1 },
+        data: values,
+        color: colours.series[tone[i]],
+        itemStyle: { opacity: s.role === "actual" ? 1 : 0.45 },
         stack: chart.stacked ? "all" : undefined,
         barMaxWidth: along ? 16 : 40,
-        barMinHeight: 1,
         barCategoryGap: "28%",
         emphasis: { disabled: true },
         label: {
@@ -161,6 +173,7 @@ finops.kinds = (() => {
   function heatmap(chart, colours) {
     const cells = chart.series.flatMap((s, y) => s.values.map((v, x) => [x, y, v === null ? "-" : Number(v)]));
     const values = cells.map((c) => c[2]).filter((v) => v !== "-");
+    const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 0];
     const common = base(colours, "item");
     const full = (v) => format.full(v, chart.y.unit);
     common.tooltip.formatter = (p) => {
@@ -181,15 +194,15 @@ finops.kinds = (() => {
       },
       visualMap: {
         type: "continuous",
-        min: Math.min(0, ...values),
-        max: Math.max(0, ...values) || 1,
+        min: low,
+        max: high > low ? high : low + 1,
         calculable: false,
         orient: "horizontal",
         left: "left",
         bottom: 0,
         itemWidth: 10,
         itemHeight: 120,
-        text: [format.axis(Math.max(0, ...values), chart.y.unit), format.axis(Math.min(0, ...values), chart.y.unit)],
+        text: [full(high), full(low)],
         textStyle: { color: colours.quiet },
         inRange: { color: [colours["scale-low"], colours["scale-high"]] },
       },
@@ -280,7 +293,11 @@ finops.kinds = (() => {
       value: [point.x, point.y],
       point,
       itemStyle: { color: point.highlight ? colours.series[0] : colours.series[7], opacity: point.highlight ? 1 : 0.6 },
-      label: { show: point.highlight || chart.points.length <= 12, color: point.highlight ? colours.ink : colours.quiet },
+      label: {
+        show: point.highlight || chart.points.length <= 12,
+        color: point.highlight ? colours.ink : colours.quiet,
+        position: frontier.indexOf(point) % 2 === 1 ? [12, 9] : [12, -9], // neighbours on the frontier keep apart
+      },
     }));
     return {
       ...common,
@@ -298,7 +315,7 @@ finops.kinds = (() => {
           type: "scatter",
           data: items,
           symbolSize: 10,
-          label: { position: "top", formatter: (p) => name(p.data.point.label), fontSize: 11 },
+          label: { formatter: (p) => name(p.data.point.label), fontSize: 11 },
           labelLayout: { hideOverlap: true },
           emphasis: { disabled: true },
         },
@@ -310,8 +327,8 @@ finops.kinds = (() => {
     if (chart.kind === "waterfall") return chart.categories.length * 34 + 40;
     if (chart.kind === "heatmap") return chart.series.length * 28 + 80;
     if (chart.kind === "bar" && lies(chart)) {
-      const bars = chart.stacked ? 1 : chart.series.length;
-      return chart.categories.length * Math.max(BAR, bars * 14 + 10) + (chart.series.length > 1 ? 40 : 12);
+      const side = chart.stacked ? 1 : bars(chart);
+      return chart.categories.length * Math.max(BAR, side * 14 + 10) + (chart.series.length > 1 ? 40 : 12);
     }
     return chart.kind === "scatter" ? 360 : 260;
   }
@@ -332,8 +349,8 @@ finops.kinds = (() => {
       if (s.role === "lower") return [];
       const colour = tone[i] === null ? "tone-quiet" : `tone-${tone[i] + 1}`;
       if (s.role === "upper") return [[`band ${colour}`, "Interval"]];
-      const dashed = s.role !== "actual" ? " dashed" : "";
-      return [[chart.kind === "line" ? `line${dashed} ${colour}` : colour, s.name]];
+      if (chart.kind === "bar") return [[s.role === "reference" ? "line tone-ink" : colour, s.name]];
+      return [[`line${s.role === "actual" ? "" : " dashed"} ${colour}`, s.name]];
     });
     return entries;
   }
