@@ -13,7 +13,7 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from finops_core.report import Chart, Column, Finding, Metric, Report, Table
+from finops_core.report import TEXT_UNITS, Chart, Column, Finding, Metric, Report, Table
 from finops_viewer import units
 from finops_viewer.record import About
 
@@ -183,7 +183,7 @@ def ranked(findings: Iterable[tuple[Shown, Finding]]) -> list[tuple[Shown, Findi
 
 def change(metric: Metric) -> Change | None:
     """How a metric moved against the period before; ``None`` where there is nothing to compare."""
-    if metric.current is None or metric.previous is None or metric.unit in units.TEXT_UNITS:
+    if metric.current is None or metric.previous is None or metric.unit in TEXT_UNITS:
         return None
     now, before = Decimal(metric.current), Decimal(metric.previous)
     if now == before:
@@ -284,7 +284,7 @@ def _environment() -> Environment:
         confidence=_CONFIDENCE,
         severity=_SEVERITY,
         states=_STATE,
-        text_units=units.TEXT_UNITS,
+        text_units=TEXT_UNITS,
         shown_rows=SHOWN_ROWS,
         style=STYLE,
         early_script=EARLY_SCRIPT,

@@ -103,8 +103,12 @@ class Stage:
             self._listeners.discard(woken)
 
     def _wake(self) -> None:
+        def wake() -> None:
+            for woken in self._listeners:
+                woken.set()
+
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(lambda: [woken.set() for woken in self._listeners])
+            self._loop.call_soon_threadsafe(wake)
 
     def _prepared(self, files: Mapping[str, bytes]) -> dict[str, File]:
         prepared = {}
