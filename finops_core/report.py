@@ -41,6 +41,7 @@ TEXT_UNITS = frozenset({"date", "time", "text"})
 Number = Decimal | int | float
 Cell = Decimal | int | float | str | None
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
+HOME_PAGE = "index"
 
 
 def cell(value: Any, unit: Unit) -> Cell:
@@ -91,8 +92,8 @@ class Metric(_Data):
     """Which direction is good news, where one is."""
     note: str = ""
     """What the number means or why it is unknown; a KPI's formula."""
-    home: bool = False
-    """Whether the home page shows it among its headline numbers."""
+    home: Annotated[int, Field(ge=0)] = 0
+    """Its place among the headline numbers of the home page, 1 is the first; 0 keeps it to the report."""
 
     @model_validator(mode="before")
     @classmethod
@@ -376,6 +377,13 @@ class Report(_Data):
     sparkline: tuple[float, ...] = ()
     """A small curve for the card, usually one value a day."""
     failure: Failure | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _not_the_home_page(cls, name: str) -> str:
+        if name == HOME_PAGE:
+            raise ValueError(f"a report cannot be called {HOME_PAGE!r}: that is the home page")
+        return name
 
     @model_validator(mode="after")
     def _ids(self) -> Self:

@@ -45,7 +45,7 @@ def test_a_report_of_every_part_is_equal_after_json_and_back():
         points=(Point(label="gpt-5", x=1.5, y=2, highlight=True),),
     )
     report = a_report(
-        metrics=(Metric(id="spend", label="Spend", value=1.25, unit="usd", current=1, previous=None, home=True),),
+        metrics=(Metric(id="spend", label="Spend", value=1.25, unit="usd", current=1, previous=None, home=1),),
         findings=(a_finding(usd_per_month=3),),
         sections=(Section(id="proof", title="Proof", blocks=(table, line, scatter)),),
         headline="spend",
@@ -109,3 +109,8 @@ def test_a_chart_needs_a_value_for_each_category():
 def test_a_row_must_fit_the_columns():
     with pytest.raises(ValidationError, match="a row of 1 cells for 4 columns"):
         Table(id="t", title="T", columns=COLUMNS, rows=[("a",)])
+
+
+def test_no_report_takes_the_place_of_the_home_page():
+    with pytest.raises(ValidationError, match="that is the home page"):
+        a_report(name="index")

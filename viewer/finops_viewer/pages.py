@@ -134,7 +134,10 @@ def render_home(all_shown: Sequence[Shown], about: About) -> str:
         .render(
             others=all_shown,
             about=about,
-            metrics=[(s, m) for s in all_shown for m in s.report.metrics if m.home],
+            metrics=sorted(
+                ((s, m) for s in all_shown for m in s.report.metrics if m.home),
+                key=lambda shown: (shown[1].home, shown[0].report.name),
+            ),
             comparisons=sorted({s.report.comparison for s in all_shown if s.report.comparison}),
             findings=findings[:SHOWN_FINDINGS],
             more_findings=findings[SHOWN_FINDINGS:],

@@ -79,7 +79,7 @@ def understanding() -> Report:
                 previous="4314.2",
                 better="lower",
                 note="Logged cost of all accepted calls",
-                home=True,
+                home=1,
             ),
             Metric(
                 id="calls",
@@ -362,7 +362,7 @@ def performance() -> Report:
                 current="60",
                 previous="0",
                 better="lower",
-                home=True,
+                home=1,
             ),
         ),
         findings=(
@@ -456,7 +456,7 @@ def third_party(text: str = "an ordinary text", name: str = "their_report") -> R
         question=text,
         answer=text,
         metrics=(
-            Metric(id="m", label=text, value=1, unit="count", note=text, home=True),
+            Metric(id="m", label=text, value=1, unit="count", note=text, home=1),
             Metric(id="t", label=text, value=text, unit="text"),
         ),
         findings=(

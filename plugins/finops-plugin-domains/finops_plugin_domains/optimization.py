@@ -173,7 +173,7 @@ class OptimizationAnalyzer(Analyzer):
                 current=now,
                 previous=before,
                 unit="usd",
-                home=True,
+                home=3,
                 note=f"A month, at the cautious end: {sections.length(self.output_percent[1])}. Nothing here measures "
                 "the quality of answers.",
             ),

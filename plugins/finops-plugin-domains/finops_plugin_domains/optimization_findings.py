@@ -229,7 +229,7 @@ def _unpriced(catalog: Catalog, evidence: Evidence) -> list[Finding]:
             title=text,
             confidence="high",
             why_sure="The catalogue does not know these names.",
-            action="Set their input and output prices under [catalog.models.<provider>.<model>] in finops.toml.",
+            action="Set their input and output prices under [catalog.models.PROVIDER.MODEL] in finops.toml.",
             section="prices",
         )
     ]

@@ -199,7 +199,7 @@ class RealtimeAnalyzer(Analyzer):
                 previous=previous.get(name),
                 better="lower",
                 note=note,
-                home=name == "anomalies",
+                home=4 if name == "anomalies" else 0,
             )
             for name, label, unit, note in METRICS
         )

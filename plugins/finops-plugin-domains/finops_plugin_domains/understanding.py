@@ -254,7 +254,7 @@ def _metrics(groups: Groups, days: Days, change: CostChange | None, expected: Fo
             current=now and now.cost,
             previous=before and before.cost,
             better="lower",
-            home=True,
+            home=1,
         ),
         Metric(
             id="calls",

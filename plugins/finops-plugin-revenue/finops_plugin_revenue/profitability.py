@@ -121,7 +121,7 @@ def _metrics(spans: Spans) -> tuple[Metric, ...]:
             label="Margin",
             unit="usd",
             better="higher",
-            home=True,
+            home=2,
             note=f"Revenue less cost. {whose}",
         ),
         metric(

@@ -184,7 +184,7 @@ def test_spans_are_compared_with_their_own_revenue_and_cost() -> None:
     # 28 days: 1-14 June cost 10, 15-28 June cost 20; each span brings 14 x 3.30 = 46.20
     rows = [call("c", "2026-06-01", 10), call("c", "2026-06-28", 20)]
     margin = analyze(calls_from(rows)).metrics[0]
-    assert (margin.id, margin.home) == ("margin", True)
+    assert (margin.id, margin.home) == ("margin", 2)
     assert (margin.value, margin.previous, margin.current) == (Decimal("62.4"), Decimal("36.2"), Decimal("26.2"))
 
 
