@@ -70,7 +70,7 @@ def commitments(analyzer: OptimizationAnalyzer, potential: Potential) -> Section
         return Section(
             id="commitment",
             title=title,
-            text="Nothing is computed, because no terms are set. Set [plugins.optimization.commitments.<provider>] "
+            text="Nothing is computed, because no terms are set. Set [plugins.optimization.commitments.PROVIDER] "
             "discount_percent, and usd_per_hour if the amount is given, in finops.toml; without an amount the best one "
             "for the hours of the period is looked for. A commitment with a discount of d % breaks even when (100 - d) "
             "% of what it covers is used.",
