@@ -188,7 +188,8 @@ def _no_header(where: str, what: str) -> InputRefusedError:
     return InputRefusedError(
         "F_HEADER",
         f"{where}: the first line {what}",
-        hint=f"The first line is the header, spelt like this: {','.join(NAMES)}",
+        hint="The first line of a call log is its header, spelt to the letter: "
+        f"{','.join(NAMES)}. Another system's file comes into a log with finops import.",
     )
 
 
