@@ -9,10 +9,10 @@ UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv 2>/dev/null),.t
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) viewer/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve lint test bench clean
+.PHONY: help setup run serve lint test bench screenshots clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.synced ## make or update the environment in .venv
 
@@ -33,6 +33,9 @@ test: lint ## check style and types, then run all tests, the fast ones first
 
 bench: setup ## measure speed and memory; the results are ratios, so any machine will do
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+screenshots: setup ## take the pictures of the pages in docs/screenshots/; needs chromium
+	$(BIN)/python docs/screenshots.py
 
 clean: ## remove the environment, the caches and the builds; the call log and the reports stay
 	rm -rf .venv .tools dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
