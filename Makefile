@@ -9,7 +9,7 @@ UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv 2>/dev/null),.t
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) viewer/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve lint test bench screenshots clean
+.PHONY: help setup run serve lint test bench fuzz screenshots clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,10 @@ test: lint ## check style and types, then run all tests, the fast ones first
 
 bench: setup ## measure speed and memory; the results are ratios, so any machine will do
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+fuzz: setup ## search for a minute for bytes that the reader of the log does not count
+	@$(UV) pip install --quiet --python .venv atheris
+	$(BIN)/python tests/fuzz_ledger.py -max_total_time=60
 
 screenshots: setup ## take the pictures of the pages in docs/screenshots/; needs chromium
 	$(BIN)/python docs/screenshots.py

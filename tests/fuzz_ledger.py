@@ -1,9 +1,8 @@
 """A coverage-guided search for bytes that the reader does not count, or that its two paths read differently.
 
-    uv pip install atheris
-    python tests/fuzz_ledger.py -max_total_time=60
+    make fuzz
 
-Not collected by pytest: atheris is not a dependency. It ends with the input that broke a law, if there is one.
+Not collected by pytest: atheris is installed for the search only. It ends with the input that broke a law, if there is one.
 """
 
 from __future__ import annotations
