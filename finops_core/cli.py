@@ -182,16 +182,17 @@ def analyze(
 def check(log: Path, full: bool, quarantine: bool, as_json: bool) -> int:
     """Read a log and say what was accepted, what was quarantined, and why. Changes nothing."""
     from finops_core.console import Terminal
-    from finops_core.errors import InputRefusedError
     from finops_core.ledger import check as check_log
     from finops_core.session import print_json
 
-    result = check_log(log, full=full)
+    terminal = Terminal(json=as_json)
+    with terminal.reading() as progress:
+        result = check_log(log, full=full, progress=progress)
     if as_json:
         print_json(result.document())
     else:
-        Terminal().check(log, result.document(), None if quarantine else SHOWN_QUARANTINE)
-    return InputRefusedError.exit_code if result.document()["refused"] else 0
+        terminal.check(log, result, None if quarantine else SHOWN_QUARANTINE)
+    return result.refused.exit_code if result.refused else 0
 
 
 @finops.group("plugins", invoke_without_command=True)

@@ -15,11 +15,11 @@ from rich.text import Text
 from finops_core.wording import dollars, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
-    from typing import Any
 
     from finops_core.importing import ImportResult
+    from finops_core.ledger import CheckResult
     from finops_core.ledger.calls import LogCounts
     from finops_core.plugins import Description, Problem
     from finops_core.report import Report
@@ -42,6 +42,8 @@ class Terminal:
         self.out = Console(highlight=False, soft_wrap=True, stderr=json, quiet=quiet or json)
         self.err = Console(highlight=False, soft_wrap=True, stderr=True)
         self.quiet = quiet
+        # a bar that leaves nothing behind would leave empty lines in a file
+        self._still = quiet or not self.err.is_terminal
 
     @contextmanager
     def simulating(self, names: Sequence[str]) -> Iterator[Callable[[str, float, int], None]]:
@@ -67,7 +69,7 @@ class Terminal:
     def reading(self) -> Iterator[Callable[[int, int], None]]:
         """A bar for the bytes of a log; yields what tells how many are read."""
         columns = (TextColumn("{task.description:<12}"), BarColumn(), TaskProgressColumn())
-        with Progress(*columns, console=self.err, disable=self.quiet, transient=True) as progress:
+        with Progress(*columns, console=self.err, disable=self._still, transient=True) as progress:
             task = progress.add_task("reading", total=None)
             yield lambda done, total: progress.update(task, completed=done, total=max(1, total))
 
@@ -75,7 +77,7 @@ class Terminal:
     def analyzing(self, count: int) -> Iterator[Callable[[str], None]]:
         """A bar for analyzers; yields what tells that one begins."""
         columns = (SpinnerColumn(), TextColumn("analyzing {task.fields[name]}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, console=self.err, disable=self.quiet, transient=True) as progress:
+        with Progress(*columns, console=self.err, disable=self._still, transient=True) as progress:
             task = progress.add_task("analyzing", total=count, name="", start=True)
             begun = -1
 
@@ -100,7 +102,7 @@ class Terminal:
         self.out.print(table)
 
     def log(self, path: object, counts: LogCounts, cost: Decimal) -> None:
-        """The conservation counts of a log."""
+        """The conservation counts of a log, and the cost of its accepted calls."""
         self.out.print(
             Text(
                 f"\n{path}: {counts.lines:,} lines = {counts.header} header + {counts.repeated_headers:,} repeated + "
@@ -137,39 +139,37 @@ class Terminal:
         for line in lines:
             self.out.print(Text(line))
 
-    def check(self, log: Path, document: Mapping[str, Any], limit: int | None) -> None:
+    def check(self, log: Path, result: CheckResult, limit: int | None) -> None:
         """What a log holds, line by line.
 
         Args:
             log: The file.
-            document: As ``finops check --json`` prints it.
+            result: What the check found.
             limit: How many quarantined lines to list; ``None`` is all of them.
         """
-        if document["refused"]:
-            self.err.print(Text(f"{document['refused']['code']}: {document['refused']['message']}", style="red"))
+        if result.refused:
+            self.err.print(Text(f"{result.refused.code}: {result.refused}", style="red"))
             return
-        parts = ("header", "repeated_headers", "accepted", "quarantined", "blank", "pending")
-        sums = " + ".join(f"{document[part]:,} {part.replace('_', ' ')}" for part in parts)
-        self.out.print(Text(f"{log}: {document['lines']:,} lines = {sums}"))
-        self.out.print(Text(f"Cost of the accepted calls: ${Decimal(document['cost_usd']):,.9f}"))
+        self.log(log, result.counts, result.cost_usd)
         for count, meaning in (
-            ("naive_timestamps", "times had no zone and were read as UTC"),
-            ("rounded_costs", "costs had more than nine fractional digits and were rounded"),
+            (result.counts.naive_timestamps, "times had no zone and were read as UTC"),
+            (result.counts.rounded_costs, "costs had more than nine fractional digits and were rounded"),
         ):
-            if document[count]:
-                self.out.print(Text(f"{document[count]:,} {meaning}."))
-        if document["unknown_columns"]:
-            self.out.print(
-                Text(f"Columns that are not a call's were left out: {', '.join(document['unknown_columns'])}")
-            )
-        quarantine = document["quarantine"]
-        for line in quarantine[:limit]:
+            if count:
+                self.out.print(Text(f"{count:,} {meaning}."))
+        if result.counts.unknown_columns:
+            columns = ", ".join(result.counts.unknown_columns)
+            self.out.print(Text(f"Columns that are not a call's were left out: {columns}"))
+        for line in result.quarantine[:limit]:
             self.out.print(Text(f"  line {line['line']:,}  {line['code']}  {line['reason']}"))
-        if limit is not None and len(quarantine) > limit:
-            self.out.print(Text(f"  and {len(quarantine) - limit:,} more: finops check {log} --quarantine"))
-        if quarantine:
+            self.out.print(Text(f"      {line['text']}", style="dim"))
+        if limit is not None and len(result.quarantine) > limit:
+            more = len(result.quarantine) - limit
+            self.out.print(Text(f"  and {more:,} more: finops check {log} --quarantine"))
+        if result.quarantine:
             self.next_step(
-                "Correct these lines where they come from and append them again; the log itself stays as it is."
+                "Quarantined lines count nowhere. Correct them where they come from and append them again,",
+                "as whole lines; the lines in the log may stay as they are.",
             )
 
     def imported(self, file: Path, log: Path, result: ImportResult) -> None:
