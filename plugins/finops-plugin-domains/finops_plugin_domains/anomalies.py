@@ -94,14 +94,15 @@ def find_unusual(
     fit = ExpectationFit(use, min_days)
     tested = int((use.span_end - use.first_day * 24)[fit.judged].sum())
     log_chance = math.log(false_alarms / 2 / max(tested, 1))
-    expectation, aside = fit.first(), np.zeros(len(use.calls), bool)
+    expectation = fit.first()
+    aside = _too_many(use, fit.judged, expectation, log_chance, min_factor)
     # A loud hour inflates the spread and can hide a quieter one: set the found ones aside until none is new.
     for _ in range(MAX_ROUNDS):
+        expectation = fit.again(expectation, aside)
         flagged = _too_many(use, fit.judged, expectation, log_chance, min_factor)
         if not (flagged & ~aside).any():
             break
         aside |= flagged
-        expectation = fit.again(expectation, aside)
     by_cost, cost_tested = _too_dear(use, false_alarms / 2, min_factor, min_calls_for_cost)
     return Unusual(expectation, fit.judged, flagged, by_cost, tested, cost_tested)
 

@@ -16,7 +16,7 @@ from finops_plugin_domains.hourly import HourlyUse, grouped_median
 
 DECLINE_DAYS = 56
 """Eight weeks: two spans of four weeks, so that a monthly cycle is in both."""
-CAP = 3.0
+CAP = 2.0
 """For a trend, a day counts as at most this many times the customer's typical day."""
 PRIOR_DAYS = 4.0
 """How many days of a customer the habit of all customers weighs as much as."""
@@ -159,7 +159,7 @@ def find_decline(
     """Customers who call less in the later of two equally long spans of whole weeks than in the earlier one.
 
     The spans are four weeks each; with less data as many whole weeks as there are, and then a monthly cycle cannot
-    be excluded. Days are capped at three typical days. Each day is compared with the same weekday of the other span,
+    be excluded. Days are capped at two typical days. Each day is compared with the same weekday of the other span,
     and the mean difference is held against the spread of the differences, and at least against that of counts.
 
     Args:

@@ -173,7 +173,7 @@ def decline_section(decline: Decline, min_percent: float) -> Section:
             for c in decline.customers
         ],
         total=True,
-        note="Days are capped at three typical days, so that a burst is no trend.",
+        note="Days are capped at two typical days, so that a burst is no trend.",
     )
     return Section(
         id="declining",

@@ -15,6 +15,8 @@ from finops_plugin_domains.hourly import HourlyUse, grouped_median
 # Customer-hours at the average that the pooled profile is drawn towards: one customer's single odd hour
 # does not make a profile, and an hour in which nobody ever called keeps a small expectation.
 PRIOR_HOURS = 24.0
+TURNS = 3
+"""How often level and profile are fitted in turn; they hardly move after the second."""
 
 
 @dataclass(frozen=True)
@@ -73,27 +75,34 @@ class ExpectationFit:
         self._weekday = (use.start.weekday() + hours // 24) % 7
 
     def first(self) -> Expectation:
-        """From capped days and hours, with nothing set aside."""
-        return self._fit(self._start_level, np.zeros(len(self._use.calls), bool))
+        """From capped days, the same in every hour: what is unusual must not shape the profile that judges it."""
+        return self._expectation(self._start_level, np.ones(self._use.hours), np.zeros(len(self._use.calls), bool))
 
     def again(self, previous: Expectation, aside: np.ndarray) -> Expectation:
-        """Without some hours.
+        """Level and profile in turn, without some hours.
 
         Args:
-            previous: The fit so far, whose profile weighs the hours of a span.
+            previous: The fit so far.
             aside: Mask over the rows of the hours to leave out.
         """
-        use, n = self._use, len(self._use.customers)
-        calls = np.bincount(use.customer[~aside], self._capped[~aside], n)
-        exposure = previous.reach[self._end] - previous.reach[self._first]
-        exposure -= np.bincount(use.customer[aside], previous.profile[use.hour[aside]], n)
-        level = np.divide(calls, exposure, out=self._start_level.copy(), where=(exposure > 0) & (calls > 0))
-        return self._fit(level, aside)
+        level, profile = previous.level, previous.profile
+        for _ in range(TURNS):
+            profile = self._profile(level, aside)
+            level = self._level(profile, aside)
+        return self._expectation(level, profile, aside)
 
-    def _fit(self, level: np.ndarray, aside: np.ndarray) -> Expectation:
-        profile = self._profile(level, aside)
+    def _expectation(self, level: np.ndarray, profile: np.ndarray, aside: np.ndarray) -> Expectation:
         reach = np.concatenate(([0.0], np.cumsum(profile)))
         return Expectation(level, profile, self._dispersion(level, profile, aside), reach)
+
+    def _level(self, profile: np.ndarray, aside: np.ndarray) -> np.ndarray:
+        """Calls over what the profile would give at one call an hour."""
+        use, n = self._use, len(self._use.customers)
+        reach = np.concatenate(([0.0], np.cumsum(profile)))
+        calls = np.bincount(use.customer[~aside], self._capped[~aside], n)
+        exposure = reach[self._end] - reach[self._first]
+        exposure -= np.bincount(use.customer[aside], profile[use.hour[aside]], n)
+        return np.divide(calls, exposure, out=self._start_level.copy(), where=(exposure > 0) & (calls > 0))
 
     def _profile(self, level: np.ndarray, aside: np.ndarray) -> np.ndarray:
         """Weekday x hour factors; each customer's calls count relative to its own level, so all weigh the same."""
@@ -103,7 +112,7 @@ class ExpectationFit:
         hour = use.hour[kept]
         exposed = self._active - np.bincount(use.hour[self.judged[use.customer] & aside], minlength=use.hours)
         weekday, clock = np.ones(use.hours), np.ones(use.hours)
-        for _ in range(3):
+        for _ in range(TURNS):
             clock = self._factor(self._clock, share, hour, exposed * weekday, 24)
             weekday = self._factor(self._weekday, share, hour, exposed * clock, 7)
         return weekday * clock

@@ -38,8 +38,8 @@ def unsplit_finding(calls: Calls, whole: Allocation) -> Finding:
         title=f"{dollars(whole.unsplit)} of shared cost has nobody to carry it: no organisation has direct calls.",
         usd_per_month=calls.period.per_month(whole.unsplit),
         confidence="high",
-        why_sure="A sum of logged cost over calls that match [shared_cost].",
-        action="Narrow [shared_cost] match in finops.toml, or have organization_id set where calls are made.",
+        why_sure="A sum of logged cost over calls that match shared_cost in finops.toml.",
+        action="Narrow shared_cost.match in finops.toml, or have organization_id set where calls are made.",
         section="shared",
         severity="warning",
     )

@@ -40,7 +40,7 @@ class SharedMatch:
         for column in match:
             if column not in TEXT_COLUMNS:
                 raise UsageError(
-                    f"[shared_cost] match: {column!r} is not a text column of the call log. "
+                    f"shared_cost.match: {column!r} is not a text column of the call log. "
                     f"{nearest(column, TEXT_COLUMNS)}",
                     hint="Correct the column in finops.toml and run again.",
                 )
@@ -142,7 +142,7 @@ def allocate(lines: Iterable[Line], rule: str) -> Allocation:
         lines: Every call, in any order.
         rule: ``even``, ``by_cost`` (direct cost) or ``by_calls`` (direct calls).
     """
-    lines = tuple(sorted(lines, key=lambda x: (-x.cost, *(v or "" for v in (x.organization, x.product, x.feature)))))
+    lines = tuple(sorted(lines, key=_order))
     direct = group(lines, lambda x: None if x.shared else x.organization)
     organizations = sorted(direct)
     shared = [x for x in lines if x.shared]
@@ -168,6 +168,11 @@ def allocate(lines: Iterable[Line], rule: str) -> Allocation:
         shared_calls=calls_of(shared),
         unsplit=Decimal(0) if organizations else cost_of(shared),
     )
+
+
+def _order(line: Line) -> tuple[Any, ...]:
+    names = (line.organization, line.product, line.feature)
+    return -line.cost, *((name is not None, name or "") for name in names), line.shared
 
 
 def group(lines: Iterable[Line], key: Callable[[Line], Any]) -> dict[Any, list[Line]]:

@@ -1,0 +1,268 @@
+"""Who pays: statements, shared cost, what cannot be allocated."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import sqlglot
+from finops_plugin_domains.alignment import AlignmentAnalyzer
+from finops_plugin_domains.realtime import RealtimeAnalyzer
+from finops_plugin_domains.statements import Line, allocate
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finops_core import Calls, PeriodChoice, Settings, UsageError
+from finops_core.testing import calls_from, check_analyzer
+
+
+def shared(rule="by_cost", **match):
+    return Settings.model_validate({"shared_cost": {"match": match, "rule": rule}})
+
+
+# org_a: 2 calls for $6; org_b: 6 calls for $3; shared: 1 call for $10; nobody's: 1 call for $1. In all $20.
+ROWS = [
+    *({"organization_id": "org_a", "product_id": "p", "feature_id": f"f{i}", "cost_usd": 3} for i in range(2)),
+    *({"organization_id": "org_b", "product_id": "q", "feature_id": "f0", "cost_usd": "0.5"} for _ in range(6)),
+    {"organization_id": "org_a", "product_id": "platform", "feature_id": "gateway", "cost_usd": 10},
+    {"product_id": "p", "cost_usd": 1},
+]
+
+
+def analyze(rows, **options):
+    return AlignmentAnalyzer().analyze(calls_from(rows, **options))
+
+
+def block(report, name):
+    return next(b for s in report.sections for b in s.blocks if b.id == name)
+
+
+def table(report, name):
+    found = block(report, name)
+    return [dict(zip((c.name for c in found.columns), row, strict=True)) for row in found.rows]
+
+
+def section(report, name):
+    return next(s for s in report.sections if s.id == name)
+
+
+def metric(report, name):
+    return next(m for m in report.metrics if m.id == name)
+
+
+@pytest.mark.parametrize(
+    ("rule", "of_a", "of_b"),
+    [
+        ("by_cost", "6.666666667", "3.333333333"),  # 10 x 6 / 9 and 10 x 3 / 9
+        ("by_calls", "2.5", "7.5"),  # 10 x 2 / 8 and 10 x 6 / 8
+        ("even", "5", "5"),
+    ],
+)
+def test_shared_cost_is_split_by_the_rule(rule, of_a, of_b):
+    report = analyze(ROWS, settings=shared(rule, product_id=["platform"]))
+    statements = {r["organization"]: r for r in table(report, "statements")}
+    assert statements["org_a"]["direct"] == Decimal(6)
+    assert statements["org_a"]["shared"] == Decimal(of_a)
+    assert statements["org_b"]["shared"] == Decimal(of_b)
+    assert statements["org_b"]["total"] == 3 + Decimal(of_b)
+    assert statements["(no organisation)"]["total"] == Decimal(1)
+    assert sum(r["total"] for r in statements.values()) == Decimal(20)
+
+
+def test_without_a_rule_every_call_is_charged_to_its_organisation():
+    report = analyze(ROWS)
+    assert {r["organization"]: r["total"] for r in table(report, "statements")} == {
+        "org_a": 16, "org_b": 3, "(no organisation)": 1,
+    }  # fmt: skip
+    assert report.answer == (
+        "2 organisations pay $19.00, most of all org_a with $16.00 (80.0 %); $1.00 (5.0 % of cost, 1 call) names no "
+        "organisation."
+    )
+    assert metric(report, "allocation_rate").value == 95
+    assert "finops.toml" in section(report, "shared").text
+
+
+def test_the_detail_of_each_statement_adds_up_to_it():
+    report = analyze(ROWS, settings=shared(product_id=["platform"]))
+    for statement in table(report, "statements"):
+        lines = [r for r in table(report, "detail") if r["organization"] == statement["organization"]]
+        assert sum(r["cost"] for r in lines) == statement["total"]
+        assert sum(r["calls"] for r in lines) == statement["calls"]
+    assert block(report, "detail").total[-1] == Decimal(20)
+
+
+def test_showback_by_product_and_feature_counts_every_call_where_it_was_made():
+    report = analyze(ROWS, settings=shared(product_id=["platform"]))
+    assert [(r["product"], r["cost"], r["calls"]) for r in table(report, "products")] == [
+        ("platform", 10, 1),
+        ("p", 7, 3),
+        ("q", 3, 6),
+    ]
+    assert {r["feature"]: r["cost"] for r in table(report, "features")} == {
+        "gateway": 10, "f0": 6, "f1": 3, "(none)": 1,
+    }  # fmt: skip
+
+
+amounts = st.integers(0, 10**13).map(lambda nanos: Decimal(nanos).scaleb(-9))
+lines = st.builds(
+    Line,
+    organization=st.sampled_from([None, "a", "b", "c"]),
+    product=st.sampled_from([None, "p", "q"]),
+    feature=st.sampled_from([None, "f"]),
+    shared=st.booleans(),
+    calls=st.integers(1, 1000),
+    cost=amounts,
+)
+
+
+def key(line):
+    return line.organization, line.product, line.feature, line.shared
+
+
+@given(st.lists(lines, max_size=20, unique_by=key), st.sampled_from(["even", "by_cost", "by_calls"]))
+def test_statements_and_what_nobody_pays_add_up_to_the_last_digit(given_lines, rule):
+    allocation = allocate(given_lines, rule)
+    assert allocation.allocated + allocation.unallocated + allocation.unsplit == sum(
+        (x.cost for x in given_lines), Decimal(0)
+    )
+    assert allocation == allocate(list(reversed(given_lines)), rule)
+
+
+def test_the_allocation_does_not_depend_on_the_order_of_the_calls():
+    settings = shared("by_calls", product_id=["platform"])
+    one, other = analyze(ROWS, settings=settings), analyze(ROWS[::-1], settings=settings)
+    assert one == other
+
+
+def test_an_unknown_column_of_shared_cost_names_the_nearest_one():
+    with pytest.raises(UsageError, match=r"'product' is not a text column.*Did you mean 'product_id'\?") as error:
+        analyze(ROWS, settings=shared(product=["platform"]))
+    assert error.value.hint
+
+
+def test_a_number_cannot_mark_shared_cost():
+    with pytest.raises(UsageError, match="'cost_usd' is not a text column"):
+        analyze(ROWS, settings=shared(cost_usd=["10"]))
+
+
+def test_a_shared_call_matches_every_column_that_is_named():
+    settings = shared(product_id=["platform", "p"], feature_id=["gateway", "f0"])
+    # gateway on platform ($10) and f0 on p ($3) are shared; f1 on p, f0 on q and a call without feature are not.
+    assert metric(analyze(ROWS, settings=settings), "shared").value == Decimal(13)
+
+
+def test_shared_cost_without_anybody_to_carry_it_is_said_and_still_adds_up():
+    rows = [{"product_id": "platform", "cost_usd": 4}, {"cost_usd": 1}]
+    report = analyze(rows, settings=shared(product_id=["platform"]))
+    assert [(r["organization"], r["total"]) for r in table(report, "statements")] == [
+        ("(no organisation)", 1),
+        ("(shared, nobody to split it over)", 4),
+    ]
+    assert "unsplit" in {f.id for f in report.findings}
+    assert metric(report, "allocation_rate").value == 0
+
+
+def test_without_any_organisation_the_answer_says_that_nobody_can_be_charged():
+    report = analyze([{"cost_usd": 2}])
+    assert report.answer == "Nobody can be charged: none of $2.00 for 1 call carries an organisation to charge."
+
+
+def test_unallocated_calls_are_placed_where_the_customers_other_calls_belong():
+    rows = [
+        {"customer_id": "one", "organization_id": "org_a", "cost_usd": 1},
+        {"customer_id": "one", "cost_usd": 5},
+        {"customer_id": "two", "organization_id": "org_a", "cost_usd": 1},
+        {"customer_id": "two", "organization_id": "org_b", "cost_usd": 1},
+        {"customer_id": "two", "cost_usd": 2},
+    ]
+    report = analyze(rows)
+    assert [(r["customer"], r["cost"], r["organization"]) for r in table(report, "unallocated")] == [
+        ("one", 5, "org_a"),
+        ("two", 2, "none, or several"),
+    ]
+    finding = next(f for f in report.findings if f.id == "unallocated")
+    # One day of calls: 7 x 30 dollars in 30 such days.
+    assert (finding.who, finding.usd_per_month) == ("one", Decimal(210))
+    assert "$5.00 of it is from 1 customer whose other calls all name one organisation" in finding.action
+
+
+def days(organization, costs):
+    """One call a day of an organisation, from January 5 on."""
+    return [
+        {"timestamp": datetime(2026, 1, 5, 12) + timedelta(days=d), "organization_id": organization, "cost_usd": cost}
+        for d, cost in enumerate(costs)
+    ]
+
+
+def test_organisations_whose_cost_moved_are_findings():
+    # 14 days at $1 and 14 at $2: +$14 or +100 % in 14 days, $30 in 30 days. The steady one is no finding.
+    report = analyze(days("grows", [1] * 14 + [2] * 14) + days("steady", [10] * 28))
+    (finding,) = report.findings
+    assert (finding.who, finding.usd_per_month) == ("grows", Decimal(30))
+    assert finding.title == (
+        "grows pays $14.00 more (+100 %) for the last 14 days: $28.00 after $14.00 for the 14 days before."
+    )
+
+
+def test_a_change_that_hardly_matters_to_the_whole_is_no_finding():
+    report = analyze(days("tiny", ["0.01"] * 14 + ["0.03"] * 14) + days("steady", [10] * 28))
+    assert report.findings == ()
+
+
+def test_an_organisation_that_paid_before_and_is_gone_stays_in_the_earlier_total():
+    rows = days("gone", [1] * 7) + days("stays", [2] * 14)
+    report = analyze(rows, choice=PeriodChoice(tail="7d"))
+    statements = {r["organization"]: (r["total"], r["current"], r["previous"]) for r in table(report, "statements")}
+    assert statements == {"stays": (14, 14, 14), "gone": (0, 0, 7)}
+    assert "gone" in {f.who for f in report.findings}
+
+
+def test_doubled_cost_doubles_every_statement():
+    settings = shared("even", product_id=["platform"])
+    once = analyze(ROWS, settings=settings)
+    twice = analyze([{**r, "cost_usd": 2 * Decimal(r["cost_usd"])} for r in ROWS], settings=settings)
+    for a, b in zip(table(once, "statements"), table(twice, "statements"), strict=True):
+        assert 2 * a["total"] == b["total"]
+        assert a["share"] == b["share"]
+
+
+def test_budgets_stand_beside_the_statements():
+    settings = Settings.model_validate({"budgets": {"organization": {"org_a": {"usd_per_month": 10}}}})
+    (row,) = table(analyze(ROWS, settings=settings), "budgets")
+    # January 5: 5 of 31 days of $10 are $1.612903226; $16 are spent.
+    assert (row["spent"], row["to_date"]) == (16, Decimal("1.612903226"))
+    assert row["variance"] == 16 - Decimal("1.612903226")
+    assert row["state"] == "overspent since 2026-01-05"
+
+
+def test_costless_calls_make_statements_without_shares():
+    report = analyze([{"organization_id": "org_a"}])
+    assert metric(report, "allocation_rate").value is None
+    assert report.answer == "org_a pays all of the $0 that can be allocated; every dollar is allocated."
+
+
+def test_the_contract_of_analyzers_is_kept():
+    settings = shared("by_calls", product_id=["product_a"])
+    assert check_analyzer(AlignmentAnalyzer).headline == "allocation_rate"
+    assert AlignmentAnalyzer().analyze(calls_from([], settings=settings)).state == "empty"
+
+
+@pytest.mark.parametrize("analyzer", [AlignmentAnalyzer, RealtimeAnalyzer])
+def test_queries_are_in_what_spark_understands(analyzer, monkeypatch):
+    queries = []
+    run = Calls.sql
+
+    def record(self, query, **values):
+        queries.append(query)
+        return run(self, query, **values)
+
+    monkeypatch.setattr(Calls, "sql", record)
+    settings = Settings.model_validate(
+        {
+            "shared_cost": {"match": {"product_id": ["platform"]}},
+            "budgets": {"organization": {"org_a": {"usd_per_month": 10}}, "total": {"all": {"usd_per_month": 10}}},
+        }
+    )
+    analyzer().analyze(calls_from(ROWS + days("org_a", [1] * 28), settings=settings))
+    assert len(queries) > 4
+    for query in queries:
+        sqlglot.parse_one(query, read="spark")

@@ -1,0 +1,245 @@
+"""Who stopped, who declines, and which budgets run out."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from finops_plugin_domains.budgets import budget_statuses
+from finops_plugin_domains.realtime import RealtimeAnalyzer
+
+from finops_core import EVENT_SCHEMA, PeriodChoice, Settings
+from finops_core.testing import calls_from, check_analyzer
+
+START = datetime(2026, 1, 5)  # a Monday
+
+
+def daily(customer, days, calls=2, **columns):
+    """Calls at noon of the given days, counted from the start."""
+    return [
+        {"timestamp": START + timedelta(days=d, hours=12, minutes=k), "customer_id": customer, **columns}
+        for d in days
+        for k in range(calls)
+    ]
+
+
+def others(days, number=9):
+    return [row for i in range(number) for row in daily(f"other{i}", range(days), subscription_tier="starter")]
+
+
+def analyze(rows, **options):
+    return RealtimeAnalyzer().analyze(calls_from(rows, **options))
+
+
+def table(report, name):
+    blocks = [b for s in report.sections for b in s.blocks if b.id == name]
+    return [dict(zip((c.name for c in b.columns), row, strict=True)) for b in blocks for row in b.rows]
+
+
+def metric(report, name):
+    return next(m for m in report.metrics if m.id == name)
+
+
+def finding(report, name):
+    return next((f for f in report.findings if f.id == name), None)
+
+
+def test_a_customer_who_stopped_is_named_with_the_day_and_the_revenue_at_risk():
+    report = analyze(others(20) + daily("gone", range(12), subscription_tier="pro"))
+    (row,) = table(report, "stopped")
+    assert row["customer"] == "gone"
+    # Calls on days 0 to 11, that is until January 16; now is noon of January 24, day 19, 7.5 days after it.
+    assert row["since"] == "2026-01-17"
+    assert row["silent_days"] == pytest.approx(7.5, abs=0.1)
+    assert (row["active_days"], row["span_days"], row["calls_per_day"]) == (12, 12, 2)
+    assert row["revenue"] == Decimal(99)
+    assert finding(report, "stopped").usd_per_month == Decimal(99)
+    assert "gone" in finding(report, "stopped").title
+    assert "1 customer stopped calling ($99.00 a month)" in report.answer
+
+
+def test_an_unknown_tier_is_listed_and_not_priced():
+    gone = daily("gone", range(12), subscription_tier="platinum") + daily("lost", range(12))
+    report = analyze(others(20) + gone)
+    assert {r["customer"]: (r["tier"], r["revenue"]) for r in table(report, "stopped")} == {
+        "gone": ("platinum", None),
+        "lost": ("unknown", None),
+    }
+    assert finding(report, "stopped").usd_per_month is None
+    assert "what they pay is unknown" in finding(report, "stopped").title
+
+
+def test_the_latest_known_tier_counts():
+    upgraded = daily("gone", range(6), subscription_tier="starter") + daily(
+        "gone", range(6, 12), subscription_tier="pro"
+    )
+    (row,) = table(analyze(others(20) + upgraded + daily("gone", [12])), "stopped")
+    assert (row["tier"], row["revenue"]) == ("pro", Decimal(99))
+
+
+def test_a_rare_caller_with_a_burst_is_not_taken_for_gone():
+    # Calls on every third day, once 500 of them: eight silent days are its habit. By calls a day they would not be.
+    rare = daily("rare", range(0, 12, 3)) + daily("rare", [9], calls=500)
+    assert table(analyze(others(18) + rare), "stopped") == []
+
+
+def test_a_pause_of_less_than_three_days_is_not_reported():
+    # Silent from January 22 on, 2.5 days before now, at noon of January 24.
+    assert table(analyze(others(20) + daily("pause", range(17))), "stopped") == []
+
+
+def test_only_customers_who_fell_silent_in_the_period_are_reported():
+    rows = others(28) + daily("early", range(10)) + daily("late", range(20))
+    report = analyze(rows, choice=PeriodChoice(tail="14d"))
+    assert [r["customer"] for r in table(report, "stopped")] == ["late"]
+    # The 14 days before are the earlier span; "early" fell silent in them.
+    assert (metric(report, "stopped").current, metric(report, "stopped").previous) == (1, 1)
+
+
+def test_on_a_short_log_nobody_can_be_said_to_have_stopped():
+    report = analyze(daily("a", range(2)) + daily("b", [0]))
+    assert "too short to tell who stopped" in report.answer
+
+
+def test_stopped_customers_are_scored_but_the_last_three_days_count_neither_way():
+    def event(customer, day):
+        start = START + timedelta(days=day)
+        return {"source": "s", "customer_id": customer, "kind": "churn", "start": start, "end": None, "factor": 0.0}
+
+    # Planted on day 12 and found; planted on day 17, the first of the last three, and not found, as it cannot be yet.
+    events = pa.Table.from_pylist([event("s-1-a", 12), event("s-1-b", 17)], schema=EVENT_SCHEMA)
+    rows = others(20) + daily("s-1-a", range(12), source="s") + daily("s-1-b", range(17), source="s")
+    for i, row in enumerate(rows):
+        row["call_id"] = f"sim_{i}"
+    (score,) = table(analyze(rows, events=events), "score")
+    assert (score["planted"], score["found"], score["reported"], score["right"]) == (1, 1, 1, 1)
+
+
+def shrinking(days):
+    """20 calls a day in the first half, 10 in the second, beside somebody steady."""
+    half = days // 2
+    rows = daily("shrinks", range(half), calls=20, subscription_tier="pro")
+    return (
+        rows + daily("shrinks", range(half, days), calls=10, subscription_tier="pro") + daily("same", range(days), 20)
+    )
+
+
+def ended(rows, days):
+    """The same, with a call in the last hour, so that the last day counts as whole."""
+    return [*rows, {"timestamp": START + timedelta(days=days - 1, hours=23), "customer_id": "same"}]
+
+
+def test_decline_over_eight_weeks_is_a_finding_with_the_revenue():
+    report = analyze(ended(shrinking(56), 56))
+    (row,) = table(report, "declining")
+    assert (row["customer"], row["before"], row["after"], row["fall"]) == ("shrinks", 20, 10, 50)
+    found = finding(report, "declining")
+    assert (found.confidence, found.usd_per_month) == ("medium", Decimal(99))
+
+
+def test_decline_over_fewer_weeks_says_that_a_monthly_cycle_cannot_be_excluded():
+    report = analyze(ended(shrinking(28), 28))
+    found = finding(report, "declining")
+    assert (found.confidence, found.usd_per_month) == ("low", None)
+    assert "a monthly cycle cannot be excluded" in found.why_sure
+
+
+def test_under_two_weeks_no_decline_is_told():
+    report = analyze(shrinking(10))
+    assert finding(report, "declining") is None
+    assert "With less than two whole weeks" in next(s for s in report.sections if s.id == "declining").text
+
+
+def test_a_burst_is_no_decline():
+    # 500 calls on one early day beside the usual 20, and 19 a day later: a fall of 5 % without the burst.
+    rows = daily("bursty", range(28), 20) + daily("bursty", [3], 480) + daily("bursty", range(28, 56), 19)
+    assert table(analyze(ended(rows + daily("same", range(56)), 56)), "declining") == []
+
+
+def spending(days, cost="10", **columns):
+    """One call at noon of each of the first days of January 2026."""
+    return [{"timestamp": datetime(2026, 1, d, 12), "cost_usd": cost, **columns} for d in range(1, days + 1)]
+
+
+def budgets(**dimensions):
+    return Settings.model_validate(
+        {"budgets": {d: {n: {"usd_per_month": v} for n, v in names.items()} for d, names in dimensions.items()}}
+    )
+
+
+def test_a_budget_is_projected_to_the_end_of_the_month_and_to_the_day_it_runs_out():
+    # $10 a day on January 1-10, now is noon of the 10th: $100 spent. Nine whole days before it cost $10 each, so half
+    # of today and 21 more days make 5 + 210: $315. After the 10th $105 are gone, $195 after the 19th, $205 on the 20th.
+    (status,) = budget_statuses(calls_from(spending(10), settings=budgets(total={"all": 200})))
+    assert (status.spent, status.expected, status.runs_out) == (Decimal(100), Decimal(315), date(2026, 1, 20))
+    # Ten of 31 days: 200 x 10 / 31.
+    assert status.to_date == Decimal("64.516129032")
+
+
+def test_weekdays_count_for_themselves_once_there_are_two_weeks():
+    # $10 on each weekday, nothing on weekends, January 1-20. Today, a Tuesday at noon, and 11 days are left; of the
+    # days 21-31 seven are weekdays (21-23 and 26-30) plus one: 21, 22, 23, 26, 27, 28, 29, 30 = 8. 14 weekdays are
+    # spent by the 20th (1, 2, 5-9, 12-16, 19, 20): 140 + 5 + 80 = 225.
+    rows = [r for r in spending(20) if r["timestamp"].weekday() < 5]
+    (status,) = budget_statuses(calls_from(rows, settings=budgets(total={"all": 1000})))
+    assert (status.spent, status.expected, status.runs_out) == (Decimal(140), Decimal(225), None)
+
+
+def test_a_budget_that_is_used_up_names_the_day_it_happened():
+    report = analyze(spending(10), settings=budgets(total={"all": 55}))
+    # $50 by the 5th, $60 on the 6th.
+    (row,) = table(report, "budgets")
+    assert row["state"] == "overspent since 2026-01-06"
+    (found,) = [f for f in report.findings if f.section == "budgets"]
+    assert (found.severity, found.confidence, found.usd_per_month) == ("critical", "high", Decimal(260))
+    assert "1 of 1 budget will not last the month" in report.answer
+
+
+def test_budgets_of_every_dimension_see_their_own_calls():
+    rows = spending(4, cost="1", customer_id="c", organization_id="o", product_id="p", feature_id="f")
+    rows += spending(4, cost="100", customer_id="x")
+    statuses = budget_statuses(
+        calls_from(
+            rows,
+            settings=budgets(
+                customer={"c": 50}, organization={"o": 50}, product={"p": 50}, feature={"f": 50}, total={"all": 500}
+            ),
+        )
+    )
+    assert {s.dimension: s.spent for s in statuses} == {
+        "customer": 4, "organization": 4, "product": 4, "feature": 4, "total": 404,
+    }  # fmt: skip
+
+
+def test_a_budget_of_a_name_without_calls_says_so():
+    (row,) = table(analyze(spending(3), settings=budgets(organization={"nobody": 5})), "budgets")
+    assert (row["spent"], row["state"]) == (Decimal(0), "no calls carry this name")
+
+
+def test_on_the_first_day_nothing_is_projected():
+    (status,) = budget_statuses(calls_from(spending(1), settings=budgets(total={"all": 15})))
+    assert (status.spent, status.expected, status.runs_out) == (Decimal(10), None, None)
+
+
+def test_a_budget_counts_its_calendar_month_only():
+    rows = [{"timestamp": datetime(2025, 12, 31, 12), "cost_usd": "70"}, *spending(2)]
+    (status,) = budget_statuses(calls_from(rows, settings=budgets(total={"all": 1000})))
+    assert status.spent == Decimal(20)
+
+
+def test_without_budgets_the_section_says_how_to_set_one():
+    assert "[budgets.total.all]" in next(s for s in analyze(spending(2)).sections if s.id == "budgets").text
+
+
+def test_doubled_cost_leaves_budgets_and_revenue_as_they_are():
+    rows = others(20) + daily("gone", range(12), subscription_tier="pro", cost_usd="0.10")
+    settings = budgets(total={"all": 7})
+    once = analyze(rows, settings=settings)
+    twice = analyze([{**r, "cost_usd": 2 * Decimal(r.get("cost_usd", 0))} for r in rows], settings=settings)
+    assert metric(once, "revenue_at_risk").value == metric(twice, "revenue_at_risk").value == 99
+    ((a,), (b,)) = table(once, "budgets"), table(twice, "budgets")
+    assert (a["budget"], a["to_date"], 2 * a["spent"]) == (b["budget"], b["to_date"], b["spent"])
+
+
+def test_the_contract_of_analyzers_is_kept():
+    assert check_analyzer(RealtimeAnalyzer).headline == "anomalies"
