@@ -415,7 +415,7 @@ def test_the_azure_trace_goes_through_to_eight_reports(finops, tmp_path: Path):
     assert len(reports) == 8
     assert {report["state"] for report in reports} <= {"ready", "empty"}
     for report in reports:
-        page = (tmp_path / "reports" / "html" / report["file"]).read_text(encoding="utf-8")
+        page = (tmp_path / "reports" / "html" / f"{report['name']}.html").read_text(encoding="utf-8")
         assert report["answer"]
         assert "<main" in page
     again = finops("import", *azure_arguments())
