@@ -195,6 +195,16 @@ def check(log: Path, full: bool, quarantine: bool, as_json: bool) -> int:
     return result.refused.exit_code if result.refused else 0
 
 
+@finops.command()
+@click.argument("what", type=click.Choice(["report"]))
+def schema(what: str) -> int:  # noqa: ARG001 - there is one kind of document so far
+    """Print the JSON Schema of a report, as finops analyze --json prints it."""
+    from finops_core.report import Report
+
+    click.echo(json.dumps(Report.model_json_schema(mode="serialization"), indent=2))
+    return 0
+
+
 @finops.group("plugins", invoke_without_command=True)
 @options("json")
 @click.pass_context

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import sqlglot
 
-from finops_core import UNBILLED_STATUS, Calls, Catalog
+from finops_core import UNBILLED_STATUS, Calls, Catalog, cli
 from finops_core.encoding import nanos
 from finops_core.ledger import Ledger
 from finops_core.plugins import find, load, select
@@ -101,9 +102,11 @@ def test_the_ledger_and_the_reports_come_back_the_same_from_the_log(whole):
 
 
 @pytest.mark.parametrize("name", ANALYZERS)
-def test_every_analyzer_keeps_the_contract(name):
+def test_every_analyzer_keeps_the_contract_and_the_published_schema(name, capsys):
     (plugin,) = load(select(find().found, "analyzers", [name]), Settings()).plugins
-    check_analyzer(type(plugin.instance))
+    report = check_analyzer(type(plugin.instance))
+    cli.finops.main(["schema", "report"], standalone_mode=False)
+    jsonschema.validate(report.model_dump(mode="json"), json.loads(capsys.readouterr().out))
 
 
 @pytest.mark.parametrize("name", ANALYZERS)
