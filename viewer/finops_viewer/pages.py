@@ -36,6 +36,8 @@ SCRIPTS = (
     "page.js",
 )
 
+# Below these a change would read as none.
+_LEAST_PERCENT, _LEAST_POINTS = Decimal("0.05"), Decimal("0.005")
 _SPARK_WIDTH, _SPARK_HEIGHT = 120, 28
 _CONFIDENCE = {"high": "High confidence", "medium": "Medium confidence", "low": "Low confidence"}
 _SEVERITY = {"good": "Good news", "info": "For information", "warning": "Act soon", "critical": "Act now"}
@@ -80,6 +82,9 @@ class Change:
     mood: Literal["good", "bad", "neutral"]
 
 
+_SAME = Change("about the same", "neutral")
+
+
 @dataclass(frozen=True)
 class Inline:
     """What a page holds itself instead of referring to files.
@@ -115,6 +120,7 @@ def render_report(shown: Shown, others: Sequence[Shown], about: About, inline: I
         .render(
             shown=shown,
             report=shown.report,
+            findings=ranked([(shown, f) for f in shown.report.findings]),
             others=others,
             about=about,
             tables=tables,
@@ -197,10 +203,12 @@ def change(metric: Metric) -> Change | None:
     )
     word = "up" if now > before else "down"
     if metric.unit == "percent":
-        return Change(f"{word} {units.full(abs(now - before), 'ratio').removesuffix('×')} points", mood)
+        points = units.full(abs(now - before), "ratio").removesuffix("×")
+        return Change(f"{word} {points} points", mood) if abs(now - before) >= _LEAST_POINTS else _SAME
     if before <= 0:
         return Change(f"{word} from {units.tile(metric.previous, metric.unit)}", mood)
-    return Change(f"{word} {units.full(float(abs(now - before) / before * 100), 'percent')}", mood)
+    part = abs(now - before) / before * 100
+    return Change(f"{word} {units.full(float(part), 'percent')}", mood) if part >= _LEAST_PERCENT else _SAME
 
 
 def table_of(chart: Chart) -> Table:

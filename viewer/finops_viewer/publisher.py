@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finops_core.errors import PluginError
 from finops_core.plugin_base import Plugin, hookimpl
-from finops_core.report import Report
+from finops_core.report import HOME_PAGE, Report
 from finops_core.site import Site
 from finops_viewer import pages, publication
 from finops_viewer.record import About, Record
-
-HOME = "index"
 
 
 class HtmlPublisher(Plugin):
@@ -25,17 +22,12 @@ class HtmlPublisher(Plugin):
 
         Raises:
             FinopsError: The directory cannot be written.
-            PluginError: A report has the name of the home page.
         """
-        if any(report.name == HOME for report in reports):
-            raise PluginError(
-                f"a report cannot be called {HOME!r}: that is the home page", hint="Rename the report in its analyzer."
-            )
         about = About.of(site)
         with publication.publishing(site.directory):
             shown = [_shown(report, about, site) for report in reports]
             files = pages.assets()
-            files[f"{HOME}.html"] = pages.render_home(shown, about).encode()
+            files[f"{HOME_PAGE}.html"] = pages.render_home(shown, about).encode()
             for one in shown:
                 files[f"{one.report.name}.html"] = pages.render_report(one, shown, about).encode()
                 record = Record(about=one.about, report=one.report)

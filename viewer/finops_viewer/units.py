@@ -77,10 +77,15 @@ def decimals_of(values: Iterable[Cell], unit: Unit) -> int:
 
 
 def cell_class(value: Cell, unit: Unit) -> str:
-    """The class of a table cell: ``n`` for numbers, ``u`` for text that stays on one line, ``w`` for longer text."""
+    """The class of a table cell.
+
+    ``n`` is for numbers, ``u`` for text that stays on one line, ``l`` for a longer name, ``w`` for longer prose.
+    """
     if unit not in TEXT_UNITS:
         return "n"
-    return "u" if value is None or len(str(value)) <= UNBROKEN_TEXT else "w"
+    if value is None or len(str(value)) <= UNBROKEN_TEXT:
+        return "u"
+    return "w" if " " in str(value) else "l"
 
 
 def tile(value: Cell, unit: Unit) -> str:

@@ -188,6 +188,19 @@ def test_a_phone_needs_no_sideways_scrolling(open_tab: Callable[..., Tab], html:
         assert tab.page.evaluate("() => document.documentElement.scrollWidth") == 360, name
 
 
+def test_a_table_that_hides_columns_says_so(open_tab: Callable[..., Tab], html: Path) -> None:
+    page = open_tab(viewport={"width": 360, "height": 740}).page
+    page.goto(f"{html.as_uri()}/finops_understanding.html")
+    models, customers = page.locator("#b-models"), page.locator("#b-customers")
+    expect(models.locator(".sideways")).to_be_visible()
+    expect(models.locator(".scroll")).to_contain_class("cut")
+    models.locator(".scroll").focus()
+    for _ in range(40):
+        page.keyboard.press("ArrowRight")
+    expect(models.locator(".scroll")).not_to_contain_class("cut")
+    expect(customers.locator(".sideways")).to_be_hidden()
+
+
 def test_hostile_names_do_nothing(
     open_tab: Callable[..., Tab],
     tmp_path: Path,

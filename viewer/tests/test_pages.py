@@ -147,6 +147,26 @@ def test_pages_refer_to_nothing_outside(publish: Callable[..., dict[str, str]], 
         assert not re.findall(r"<[^>]+\s(?:style|on\w+)=", html)
 
 
+def test_what_a_section_says_its_blocks_do_not_repeat(
+    publish: Callable[..., dict[str, str]], make_report: Callable[..., Report]
+) -> None:
+    report = make_report("Costs rise.")
+    (section,) = report.sections
+    block = section.blocks[-1].model_copy(update={"title": "Why", "takeaway": "More calls."})
+    told = section.model_copy(update={"title": "Why", "text": "More calls. Same prices.", "blocks": (block,)})
+    page = publish(report.model_copy(update={"sections": (told,)}))["their_report.html"]
+    text = Outline(page.partition('<section id="s-s"')[2].partition("</section>")[0])
+    assert text.text.count("More calls.") == 1
+    assert ("h3", "id") not in text.tags
+    assert 'aria-labelledby="sh-s"' in page.partition('id="b-t"')[2][:40]
+
+
+def test_findings_of_a_report_are_ranked_too(publish: Callable[..., dict[str, str]], reports: list[Report]) -> None:
+    (report,) = (r for r in reports if r.name == "finops_understanding")
+    text = Outline(publish(report.model_copy(update={"findings": report.findings[::-1]}))["finops_understanding.html"])
+    assert text.text.index("gpt-5 makes 45%") < text.text.index("No change of price")
+
+
 @pytest.mark.parametrize(
     ("unit", "current", "previous", "better", "text", "mood"),
     [
@@ -156,6 +176,8 @@ def test_pages_refer_to_nothing_outside(publish: Callable[..., dict[str, str]], 
         ("percent", 30.0, 32.5, "higher", "down 2.50 points", "bad"),
         ("usd", "5", "0", "lower", "up from $0.00", "bad"),
         ("usd", "5", "5", "lower", "unchanged", "neutral"),
+        ("usd", "100.04", "100", "lower", "about the same", "neutral"),
+        ("percent", 30.004, 30.0, "higher", "about the same", "neutral"),
     ],
 )
 def test_changes_are_put_in_words(

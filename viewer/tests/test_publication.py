@@ -16,7 +16,7 @@ from finops_viewer import publication
 from finops_viewer.publisher import HtmlPublisher
 from finops_viewer.record import Record
 
-from finops_core.errors import FinopsError, PluginError
+from finops_core.errors import FinopsError
 from finops_core.report import Report
 from finops_core.site import Site
 
@@ -94,13 +94,6 @@ def test_a_failed_report_keeps_its_last_good_content(
         assert "not a number" in html
         assert "its last good content, built" in html
         assert Record.published(tmp_path, "their_report").about.run_id == "run-1"
-
-
-def test_a_report_cannot_take_the_home_page(
-    tmp_path: Path, site_in: Callable[..., Site], make_report: Callable[..., Report]
-) -> None:
-    with pytest.raises(PluginError, match="index"):
-        HtmlPublisher().publish([make_report(name="index")], site_in(tmp_path))
 
 
 def test_a_directory_that_cannot_be_written_is_one_message(

@@ -65,10 +65,11 @@ finops.format = (() => {
     return `${sign}${unit === "usd" ? "$" : ""}${grouped(text)}${SUFFIX[unit] || ""}`;
   }
 
-  // The class of a value's cell: numbers stand right, names stay on one line, longer text wraps.
+  // The class of a value's cell: numbers stand right, names stay on one line, long names and prose wrap.
   function cellClass(value, unit) {
     if (!isText(unit)) return "n";
-    return value === null || Array.from(value).length <= UNBROKEN_TEXT ? "u" : "w";
+    if (value === null || Array.from(value).length <= UNBROKEN_TEXT) return "u";
+    return value.includes(" ") ? "w" : "l";
   }
 
   // A value as an axis shows it: few digits, large numbers with a letter.

@@ -88,9 +88,18 @@ finops.tables = (() => {
     draw(element);
   }
 
+  // Which tables are wider than their place, and which of them hide columns on the right at the moment.
+  function edges() {
+    document.querySelectorAll(".scroll").forEach((place) => {
+      place.classList.toggle("wide", place.scrollWidth > place.clientWidth);
+      place.classList.toggle("cut", place.scrollLeft + place.clientWidth < place.scrollWidth - 1);
+    });
+  }
+
   // After an update of the page: rows as the reader had them.
   function restore() {
     document.querySelectorAll("table[data-table]").forEach(draw);
+    edges();
   }
 
   function start() {
@@ -99,6 +108,10 @@ finops.tables = (() => {
       if (button?.matches(".sort")) sort(button);
       else if (button?.dataset.more) more(button);
     });
+    edges();
+    addEventListener("resize", edges);
+    const ours = (event) => event.target.matches?.(".scroll, details") && edges();
+    for (const kind of ["scroll", "toggle"]) document.addEventListener(kind, ours, { capture: true, passive: true });
   }
 
   return { start, restore };
