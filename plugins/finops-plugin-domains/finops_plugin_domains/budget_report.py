@@ -42,7 +42,7 @@ def budget_findings(statuses: Sequence[BudgetStatus], today: date) -> list[Findi
                     f"{dollars(status.spent)} of {dollars(status.budget)} are spent, "
                     f"{dollars(end)} are expected by the end of the month."
                 ),
-                who=status.name,
+                who="" if status.dimension == "total" else status.name,
                 usd_per_month=end - status.budget,
                 confidence="high" if status.over else "medium",
                 why_sure=(

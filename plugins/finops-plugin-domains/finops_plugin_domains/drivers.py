@@ -143,7 +143,7 @@ class _Mix:
         factor = self._tokens_per_call(0, i) / max(self._tokens_per_call(1, customer), 1.0)
         if self.incidents[i].by_cost and factor >= MIN_TOKEN_FACTOR:
             return Driver("", "", f"{TOKENS} {factor:.1f} times its usual tokens")
-        return Driver("", "", "everything alike: no model, feature, product or task stands out")
+        return Driver("", "", "everything alike")
 
     def _tokens_per_call(self, side: int, k: int) -> float:
         return float(self.totals["tokens"][side][k, 0]) / float(self.totals["calls"][side][k, 0])

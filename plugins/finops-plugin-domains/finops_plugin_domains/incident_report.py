@@ -1,4 +1,4 @@
-"""Incidents as findings, charts and tables."""
+"""Incidents as charts and tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from finops_core import (
     Calls,
     Chart,
     Column,
-    Finding,
     Period,
     Section,
     Series,
@@ -27,11 +26,9 @@ from finops_core import (
 from finops_plugin_domains.anomalies import Incident, Unusual, usual_cost_per_call
 from finops_plugin_domains.drivers import Driver
 from finops_plugin_domains.hourly import HourlyUse
-from finops_plugin_domains.ids import named_id
 
 TIMELINE_HOURS = 7 * 24
 AROUND_HOURS = 24
-MAX_FINDINGS = 10
 
 
 @dataclass(frozen=True)
@@ -64,10 +61,11 @@ class Incidents:
         groups: dict[str, list[tuple[Incident, Driver]]] = {}
         for incident, driver in zip(self.found, self.drivers, strict=True):
             groups.setdefault(incident.customer, []).append((incident, driver))
-        return sorted(groups.items(), key=lambda g: (-_extra(g[1]), g[0]))
+        return sorted(groups.items(), key=lambda g: (-extra_of(g[1]), g[0]))
 
 
-def _extra(group: Sequence[tuple[Incident, Driver]]) -> Decimal:
+def extra_of(group: Sequence[tuple[Incident, Driver]]) -> Decimal:
+    """Dollars over the expected in some incidents."""
     return sum((i.extra for i, _ in group), Decimal(0))
 
 
@@ -76,7 +74,8 @@ def begun_in(incidents: Sequence[Incident], span: Period) -> list[Incident]:
     return [i for i in incidents if span.start <= i.start < span.end]
 
 
-def _span(incident: Incident) -> str:
+def span_text(incident: Incident) -> str:
+    """When it was, in words."""
     end = (
         f"{incident.end:%H:%M}"
         if incident.end - incident.start <= timedelta(days=1)
@@ -85,72 +84,8 @@ def _span(incident: Incident) -> str:
     return f"{incident.start:%Y-%m-%d %H:%M} to {end} UTC"
 
 
-def incident_findings(incidents: Incidents, false_alarms: float) -> list[Finding]:
-    """One finding for each of the customers whose incidents cost most."""
-    busiest = _busiest_ordinary_hour(incidents)
-    findings = []
-    for customer, group in incidents.by_customer()[:MAX_FINDINGS]:
-        extra = _extra(group)
-        worst, driver = max(group, key=lambda g: (g[0].extra, g[0].start))
-        times = sum(i.calls for i, _ in group) / max(sum(i.expected_calls for i, _ in group), 1e-9)
-        hours = sum(i.flagged for i, _ in group)
-        by_calls = any(i.by_calls for i, _ in group)
-        sure = times >= 5 or hours >= 3
-        limit = int(busiest[worst.position])
-        if by_calls:
-            action = (
-                f"Ask {customer} what ran {_span(worst)}. If it was not planned, limit its calls: "
-                f"its busiest ordinary hour holds {plural(limit, 'call')}, the dearest incident "
-                f"{plural(worst.calls, 'call')} in {plural(worst.last - worst.first + 1, 'hour')}."
-                if limit
-                else f"Ask {customer} what ran {_span(worst)}, and limit its calls if it was not planned."
-            )
-        else:
-            action = f"Find out what changed for {customer} {_span(worst)}: the model, the prompt or its length."
-        findings.append(
-            Finding(
-                id=named_id("incidents", customer),
-                title=(
-                    f"{customer}: {plural(len(group), 'incident')} ({plural(hours, 'hour')}), {dollars(extra)} more "
-                    f"than expected; the dearest {_span(worst)}{f', {driver.text}' if driver.specific else ''}."
-                ),
-                who=customer,
-                usd_per_month=incidents.calls.period.per_month(max(extra, Decimal(0))),
-                confidence="high" if sure else "medium",
-                why_sure=(
-                    f"{times:,.{0 if times >= 10 else 1}f} times the expected calls; the limit lets chance raise "
-                    f"{false_alarms:g} alarms in the whole run. Whether it was intended, only the customer knows."
-                    if by_calls
-                    else f"The cost per call lies outside what the customer's ordinary hours show; the limit lets "
-                    f"chance raise {false_alarms:g} alarms in the whole run."
-                ),
-                action=action,
-                section="incidents",
-                severity="warning" if extra > 0 else "info",
-            )
-        )
-    return findings
-
-
-def nothing_unusual(incidents: Incidents) -> Finding:
-    """The finding where there is none: what was checked, and that it is as expected."""
-    tested = incidents.unusual.tested
-    return Finding(
-        id="nothing-unusual",
-        title=f"No incidents. {_checked(incidents)}" if tested else _checked(incidents),
-        confidence="high" if tested else "low",
-        why_sure=(
-            "Every customer-hour was held against the same customer's level, weekday and hour of day."
-            if tested
-            else "What is usual for a customer is not known yet."
-        ),
-        action="Nothing to do." if tested else "Look again when the log holds more days.",
-        section="incidents",
-        severity="good" if tested else "info",
-    )
-
-
-def _checked(incidents: Incidents) -> str:
+def checked_text(incidents: Incidents) -> str:
+    """What was tested, and who could not be."""
     unusual = incidents.unusual
     judged = int(unusual.judged.sum())
     if not unusual.tested:
@@ -163,17 +98,9 @@ def _checked(incidents: Incidents) -> str:
     return f"{text} {plural(short, 'customer')} called over too few days to be judged." if short else text
 
 
-def _busiest_ordinary_hour(incidents: Incidents) -> np.ndarray:
-    """Of each customer, the most calls in an hour outside of incidents."""
-    busiest = np.zeros(len(incidents.use.customers), np.int64)
-    ordinary = incidents.member < 0
-    np.maximum.at(busiest, incidents.use.customer[ordinary], incidents.use.calls[ordinary])
-    return busiest
-
-
 def incident_section(incidents: Incidents, spend: Decimal) -> Section:
     """What went wrong, when, and who it was; or what was checked."""
-    checked = _checked(incidents)
+    checked = checked_text(incidents)
     if not incidents.unusual.tested:
         return Section(id="incidents", title="Incidents", text=checked)
     if not incidents.found:
@@ -278,7 +205,7 @@ def _close_up(incidents: Incidents) -> Chart:
         kind="line",
         title=f"What happened around the dearest incident, of {worst.customer}?",
         takeaway=(
-            f"{plural(worst.calls, 'call')} from {_span(worst)}, {worst.expected_calls:,.1f} were expected: "
+            f"{plural(worst.calls, 'call')} from {span_text(worst)}, {worst.expected_calls:,.1f} were expected: "
             f"{dollars(worst.extra)} more than expected."
         ),
         description="Calls of this customer in each hour from a day before the incident to a day after it.",
@@ -352,7 +279,7 @@ def _customers(incidents: Incidents) -> Table:
                 sum(i.flagged for i, _ in group),
                 sum(i.calls for i, _ in group),
                 sum((i.cost for i, _ in group), Decimal(0)),
-                _extra(group),
+                extra_of(group),
                 max(i.start for i, _ in group),
             )
             for customer, group in incidents.by_customer()

@@ -38,14 +38,8 @@ from finops_plugin_domains.churn_report import (
 )
 from finops_plugin_domains.drivers import drivers
 from finops_plugin_domains.hourly import HourlyUse
-from finops_plugin_domains.incident_report import (
-    Incidents,
-    begun_in,
-    incident_findings,
-    incident_section,
-    incidents_per_day,
-    nothing_unusual,
-)
+from finops_plugin_domains.incident_findings import incident_findings, nothing_unusual
+from finops_plugin_domains.incident_report import Incidents, begun_in, incident_section, incidents_per_day
 from finops_plugin_domains.scoring import Score, score_bursts, score_churn, simulated_customers
 
 METRICS: tuple[tuple[str, str, str, str], ...] = (

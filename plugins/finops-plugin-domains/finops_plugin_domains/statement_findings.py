@@ -86,7 +86,7 @@ def change_findings(
                 who=name,
                 usd_per_month=span.per_month(abs(change)),
                 confidence="high",
-                why_sure="Both amounts are statements that add up; whether the change lasts is not known.",
+                why_sure="Both are exact sums of logged cost; whether the change lasts is not known.",
                 action=(
                     f"Tell {name} before the statement does, and agree whether the rise was planned."
                     if change > 0
