@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 import sqlglot
-from finops_plugin_domains.alignment import AlignmentAnalyzer
-from finops_plugin_domains.realtime import RealtimeAnalyzer
-from finops_plugin_domains.statements import Line, allocate
+from finops_plugin_domains.alignment.analyzer import AlignmentAnalyzer
+from finops_plugin_domains.alignment.statements import Line, allocate
+from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 import pytest
-from finops_plugin_domains.optimization import OptimizationAnalyzer
-from finops_plugin_domains.repricing import what_if
+from finops_plugin_domains.optimization.analyzer import OptimizationAnalyzer
+from finops_plugin_domains.optimization.repricing import what_if
 from pydantic import ValidationError
 
 from finops_core import PeriodChoice, Settings, UnknownPriceError

@@ -5,10 +5,10 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
-from finops_plugin_domains.commitment import CommitmentTerms, commit
-from finops_plugin_domains.optimization import OptimizationAnalyzer
-from finops_plugin_domains.repricing import BilledCalls
-from finops_plugin_domains.savings import count_once, earlier_maximum
+from finops_plugin_domains.optimization.analyzer import OptimizationAnalyzer
+from finops_plugin_domains.optimization.commitment import CommitmentTerms, commit
+from finops_plugin_domains.optimization.repricing import BilledCalls
+from finops_plugin_domains.optimization.savings import count_once, earlier_maximum
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,9 +7,9 @@ from math import exp, inf, lgamma, log
 import numpy as np
 import pyarrow as pa
 import pytest
-from finops_plugin_domains.anomalies import find_unusual, log_tail_bound, merge_incidents
-from finops_plugin_domains.hourly import HourlyUse, grouped_median
-from finops_plugin_domains.realtime import RealtimeAnalyzer
+from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
+from finops_plugin_domains.realtime.anomalies import find_unusual, log_tail_bound, merge_incidents
+from finops_plugin_domains.realtime.hourly import HourlyUse, grouped_median
 from hypothesis import given
 from hypothesis import strategies as st
 

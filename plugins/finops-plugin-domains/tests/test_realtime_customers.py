@@ -6,7 +6,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 from finops_plugin_domains.budgets import budget_statuses
-from finops_plugin_domains.realtime import RealtimeAnalyzer
+from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
 
 from finops_core import EVENT_SCHEMA, PeriodChoice, Settings
 from finops_core.testing import calls_from, check_analyzer

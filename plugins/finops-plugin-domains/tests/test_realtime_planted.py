@@ -4,7 +4,7 @@ from datetime import date
 
 import pyarrow as pa
 import pytest
-from finops_plugin_domains.realtime import RealtimeAnalyzer
+from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
 
 from finops_core import SCHEMA, Calls, Run
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
-from finops_plugin_domains.days import days_of
-from finops_plugin_domains.understanding import UnderstandingAnalyzer
+from finops_plugin_domains.understanding.analyzer import UnderstandingAnalyzer
+from finops_plugin_domains.understanding.days import days_of
 
 from finops_core import Calls, PeriodChoice, Report, Table
 from finops_core.testing import calls_from, check_analyzer

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from finops_plugin_domains.cost_change import EFFECTS, LEAF, CostChange, Movement, cost_change
-from finops_plugin_domains.price_steps import PriceSteps
+from finops_plugin_domains.understanding.cost_change import EFFECTS, LEAF, CostChange, Movement, cost_change
+from finops_plugin_domains.understanding.price_steps import PriceSteps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

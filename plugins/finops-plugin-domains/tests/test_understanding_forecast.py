@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from finops_plugin_domains.forecast import FEWEST_DAYS, Forecast, forecast
+from finops_plugin_domains.understanding.forecast import FEWEST_DAYS, Forecast, forecast
 
 WEEK = np.array([10.0, 12, 14, 12, 10, 4, 2])
 

@@ -4,7 +4,7 @@ import random
 from decimal import Decimal
 
 import pytest
-from finops_plugin_revenue.features import FeaturesAnalyzer
+from finops_plugin_revenue.features.analyzer import FeaturesAnalyzer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from finops_plugin_revenue.pricing import PricingAnalyzer
+from finops_plugin_revenue.pricing.analyzer import PricingAnalyzer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,9 +6,9 @@ from itertools import pairwise, product
 
 import pytest
 from finops_plugin_revenue.accounts import Accounts, read_accounts
-from finops_plugin_revenue.hybrid import HybridTerms, best_hybrids
-from finops_plugin_revenue.offers import amount_text, price_text
-from finops_plugin_revenue.plans import Hybrid, outcome, readable
+from finops_plugin_revenue.pricing.hybrid import HybridTerms, best_hybrids
+from finops_plugin_revenue.pricing.offers import amount_text, price_text
+from finops_plugin_revenue.pricing.plans import Hybrid, outcome, readable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

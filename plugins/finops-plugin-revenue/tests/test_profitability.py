@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 from finops_plugin_revenue.accounts import read_accounts
-from finops_plugin_revenue.margins import band, concentration, whale_curve
-from finops_plugin_revenue.profitability import ProfitabilityAnalyzer
+from finops_plugin_revenue.profitability.analyzer import ProfitabilityAnalyzer
+from finops_plugin_revenue.profitability.margins import band, concentration, whale_curve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,0 +1,169 @@
+"""Allocation, invoicing and chargeback: who pays?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import ClassVar
+
+from pydantic import NonNegativeFloat, PositiveInt
+
+from finops_core import Analyzer, Calls, Finding, Metric, Report, dollars, hookimpl, percent, plural
+from finops_plugin_domains.alignment.findings import change_findings, unallocated_finding, unsplit_finding
+from finops_plugin_domains.alignment.sections import (
+    RULES,
+    detail_section,
+    share_of,
+    shared_section,
+    showback_section,
+    statements_section,
+    unallocated_section,
+)
+from finops_plugin_domains.alignment.statements import Allocation, SharedMatch, calls_of, untagged
+from finops_plugin_domains.budget_report import budget_section
+from finops_plugin_domains.budgets import budget_statuses
+
+
+class AlignmentAnalyzer(Analyzer):
+    """Allocates every dollar to an organisation, product and feature, or says that it cannot be."""
+
+    report_name: ClassVar[str] = "finops_alignment"
+    title: ClassVar[str] = "Showback and chargeback"
+    capability: ClassVar[str] = "Allocation; Invoicing & Chargeback"
+    audience: ClassVar[str] = "CFO, FinOps lead, heads of the organisations that pay"
+    question: ClassVar[str] = "Who pays?"
+
+    bars: PositiveInt = 20
+    """Bars of a chart; what is beyond is added up in a last one."""
+    min_change_percent: NonNegativeFloat = 25.0
+    """Smallest change of an organisation's cost between the compared spans that is a finding, percent of it."""
+    min_change_share: NonNegativeFloat = 1.0
+    """Smallest such change in percent of the earlier span's cost of all organisations."""
+    max_changes: PositiveInt = 5
+    """Most findings about changes; the ones with the most dollars are kept."""
+
+    @hookimpl
+    def analyze(self, calls: Calls) -> Report:
+        """Make the statements, and show what they are made of."""
+        match = SharedMatch.of(calls.settings)
+        if not calls.total:
+            return self.empty()
+        whole = Allocation.of(calls, match)
+        current = Allocation.of(calls, match, "current") if calls.comparison else None
+        previous = Allocation.of(calls, match, "previous") if calls.comparison else None
+        open_customers = untagged(calls, match) if whole.unallocated_calls else []
+        rule = calls.settings.shared_cost.rule
+        findings = []
+        if whole.unallocated_calls:
+            findings.append(unallocated_finding(calls, whole, open_customers))
+        if whole.unsplit:
+            findings.append(unsplit_finding(calls, whole))
+        if current and previous:
+            findings += self._changes(calls, current, previous)
+        return self.report(
+            answer=_answer(whole, rule),
+            metrics=_metrics(whole, current, previous),
+            findings=tuple(findings),
+            sections=(
+                statements_section(whole, current, previous, rule, self.bars),
+                detail_section(whole),
+                showback_section(whole, self.bars),
+                shared_section(calls, whole),
+                unallocated_section(whole, open_customers),
+                budget_section(calls, budget_statuses(calls)),
+            ),
+            method=(
+                "Every call is one of three: shared (it matches [shared_cost] in finops.toml), direct (it names an "
+                "organisation) or unallocated. Statements, the unallocated and shared cost that nobody carries add up "
+                "to the total, to the ninth digit.",
+                f"Shared cost is split {RULES[rule]} over the organisations with direct calls, by largest remainder at "
+                "nine digits. The unallocated is charged to nobody and takes no part in the split.",
+                "Allocation rate = cost that organisations pay / total cost x 100.",
+                "Showback by product and feature counts every call where it was made, shared or not.",
+            ),
+            assumptions=("Cost is what the log says a call cost; nothing is added for commitments, support or taxes.",),
+            comparison=calls.comparison_text,
+            headline="allocation_rate",
+            sparkline=_daily_cost(calls),
+        )
+
+    def _changes(self, calls: Calls, current: Allocation, previous: Allocation) -> list[Finding]:
+        return change_findings(
+            calls.comparison,
+            {s.organization: s.total for s in current.statements},
+            {s.organization: s.total for s in previous.statements},
+            min_percent=self.min_change_percent,
+            min_share=self.min_change_share,
+        )[: self.max_changes]
+
+
+def _answer(whole: Allocation, rule: str) -> str:
+    if not whole.statements:
+        return (
+            f"Nobody can be charged: none of {dollars(whole.total)} for {plural(calls_of(whole.lines), 'call')} "
+            "carries an organisation to charge."
+        )
+    first = whole.statements[0]
+    share = f" ({percent(share_of(first.total, whole.total) or 0)})" if whole.total else ""
+    number = len(whole.statements)
+    text = (
+        f"{first.organization} pays all of the {dollars(whole.allocated)} that can be allocated"
+        if number == 1
+        else f"{plural(number, 'organisation')} pay {dollars(whole.allocated)}, most of all {first.organization} with "
+        f"{dollars(first.total)}{share}"
+    )
+    if whole.shared:
+        text += f"; {dollars(whole.shared)} of it is shared cost, split {RULES[rule]}"
+    if whole.unallocated_calls:
+        missing = f"{percent(share_of(whole.unallocated, whole.total) or 0)} of cost" if whole.total else "of no cost"
+        return (
+            f"{text}; {dollars(whole.unallocated)} ({missing}, {plural(whole.unallocated_calls, 'call')}) names no "
+            "organisation."
+        )
+    return f"{text}; every dollar is allocated."
+
+
+def _metrics(whole: Allocation, current: Allocation | None, previous: Allocation | None) -> tuple[Metric, ...]:
+    spans = (whole, current, previous)
+
+    def metric(
+        id: str,  # noqa: A002 - the field's name
+        label: str,
+        unit: str,
+        of: Callable[[Allocation], Decimal | int | None],
+        better: str | None = None,
+        note: str = "",
+    ) -> Metric:
+        value, now, before = (None if span is None else of(span) for span in spans)
+        return Metric(
+            id=id, label=label, value=value, unit=unit, current=now, previous=before, better=better, note=note
+        )
+
+    return (
+        metric(
+            "allocation_rate",
+            "Allocation rate",
+            "percent",
+            lambda a: share_of(a.allocated, a.total),
+            "higher",
+            "Cost that organisations pay, direct or shared / total cost x 100.",
+        ),
+        metric("allocated", "Allocated", "usd", lambda a: a.allocated),
+        metric(
+            "unallocated",
+            "Cannot be allocated",
+            "usd",
+            lambda a: a.rest,
+            "lower",
+            "Cost of calls without an organisation.",
+        ),
+        metric("shared", "Shared cost", "usd", lambda a: a.shared, note="Calls that match [shared_cost]."),
+        metric("organizations", "Organisations", "count", lambda a: len(a.statements), note="With direct calls."),
+    )
+
+
+def _daily_cost(calls: Calls) -> tuple[float, ...]:
+    rows = calls.rows(
+        "SELECT date_trunc('day', timestamp) AS day, sum(cost_usd) AS cost FROM calls GROUP BY ALL ORDER BY day"
+    )
+    return tuple(float(r["cost"]) for r in rows)

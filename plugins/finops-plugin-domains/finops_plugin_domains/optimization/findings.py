@@ -1,0 +1,235 @@
+"""The findings of the optimization report: what is worth acting on, and why one may believe it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from finops_core import Catalog, Finding, count, dollars, listing, percent, plural
+from finops_plugin_domains.optimization.evidence import Evidence, step
+from finops_plugin_domains.optimization.potential import Potential
+from finops_plugin_domains.optimization.prices import Failures, unpriced_text
+from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL
+from finops_plugin_domains.optimization.sections import length
+
+if TYPE_CHECKING:
+    from finops_plugin_domains.optimization.analyzer import OptimizationAnalyzer
+
+TOP_SWITCHES = 5
+WELL_TRIED = 10
+"""A model is well tried on a task with this many times the calls that it needs to qualify."""
+
+
+def findings(
+    analyzer: OptimizationAnalyzer,
+    catalog: Catalog,
+    potential: Potential,
+    evidence: Evidence,
+    failures: list[Failures],
+) -> tuple[Finding, ...]:
+    """What to act on, the most dollars first; with nothing to act on, what was checked."""
+    worth = evidence.cost * Decimal(str(analyzer.finding_percent)) / 100
+    found = [
+        *_switches(analyzer, potential, evidence, worth),
+        *_caching(potential, worth),
+        *_batches(analyzer, potential, worth),
+        *_commitments(analyzer, potential, worth),
+        *_failed(failures, potential, worth),
+    ]
+    found.sort(key=lambda f: (-(f.usd_per_month or 0), f.id))
+    return (*(found or [_nothing(potential, evidence)]), *_mismatches(potential), *_unpriced(catalog, evidence))
+
+
+def _switches(
+    analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evidence, worth: Decimal
+) -> list[Finding]:
+    found = []
+    month = potential.period.per_month
+    for i, (use, target, outcome) in enumerate(potential.switches[:TOP_SWITCHES]):
+        if outcome.saving(CAUTIOUS) < worth:
+            continue
+        now, other = evidence.records[use], evidence.records[(use[0], *target)]
+        tried = other.calls >= WELL_TRIED * analyzer.minimum_calls
+        speed = (
+            "; latency is not in the log"
+            if now.latency_ms is None or other.latency_ms is None
+            else f", median {other.latency_ms / 1000:.1f} s (now {now.latency_ms / 1000:.1f} s)"
+        )
+        low, high = (dollars(month(outcome.saving(end))) for end in (CAUTIOUS, HOPEFUL))
+        found.append(
+            Finding(
+                id=f"switch-{i + 1}",
+                title=f"Moving {step(use, target)} would save {low} to {high} a month, if its answers are good enough.",
+                who=f"{use[0]} on {use[2]}",
+                usd_per_month=month(outcome.saving(CAUTIOUS)),
+                confidence="medium" if tried and use[1] == target[0] else "low",
+                why_sure=f"Every call is priced again at its date. {target[1]} had {plural(other.calls, 'call')} of "
+                f"this task: {percent(other.failed_percent)} failed (now {percent(now.failed_percent)}){speed}. The "
+                f"amount assumes {length(analyzer.output_percent[1])}; quality is not measured.",
+                action=f"Compare {target[1]} with {use[2]} on a sample of {use[0]}, then make it the task's default.",
+                section="switches",
+                severity="warning" if i == 0 else "info",
+            )
+        )
+    return found
+
+
+def _caching(potential: Potential, worth: Decimal) -> list[Finding]:
+    bound = potential.alone(HOPEFUL, "cache")
+    if bound <= 0 or bound < worth:
+        return []
+    monthly = potential.period.per_month(bound)
+    return [
+        Finding(
+            id="caching",
+            title=f"Input that repeats within sessions could be read from the cache, for at most {dollars(monthly)} a "
+            "month.",
+            who="long prompts in sessions",
+            usd_per_month=monthly,
+            confidence="low",
+            why_sure="An upper bound: lengths are in the log, prompts are not.",
+            action="Put what repeats at the front of the prompt and switch prompt caching on, then watch the hit rate.",
+            section="caching",
+        )
+    ]
+
+
+def _batches(analyzer: OptimizationAnalyzer, potential: Potential, worth: Decimal) -> list[Finding]:
+    saving = potential.alone(CAUTIOUS, "batch")
+    if saving <= 0 or saving < worth:
+        return []
+    monthly = potential.period.per_month(saving)
+    tasks = listing(sorted(analyzer.batch_tasks or ()))
+    return [
+        Finding(
+            id="batch",
+            title=f"Sending {tasks} in batches would save {dollars(monthly)} a month.",
+            who=tasks,
+            usd_per_month=monthly,
+            confidence="high",
+            why_sure="Logged cost times the discount that is set; whether the task can wait is your setting. The total "
+            "counts a call once, so a model switch of the same calls leaves less to save.",
+            action="Queue these calls for the provider's batch interface.",
+            section="batch",
+        )
+    ]
+
+
+def _commitments(analyzer: OptimizationAnalyzer, potential: Potential, worth: Decimal) -> list[Finding]:
+    found = []
+    for i, provider in enumerate(sorted(analyzer.commitments or {})):
+        commitment = potential.commitment(provider, CAUTIOUS)
+        if commitment is None or commitment.saving < worth or commitment.saving <= 0:
+            continue
+        monthly = potential.period.per_month(commitment.saving)
+        found.append(
+            Finding(
+                id=f"commitment-{i + 1}",
+                title=f"Committing {dollars(commitment.usd_per_hour)} an hour to {provider} would save "
+                f"{dollars(monthly)} a month, after the other savings.",
+                who=provider,
+                usd_per_month=monthly,
+                confidence="medium",
+                why_sure="Hour by hour on the period's usage less the cautious savings: "
+                f"{percent(commitment.used_percent)} of what it covers is used, it breaks even at "
+                f"{percent(commitment.break_even_percent)}. Usage to come may differ.",
+                action="Commit after the model switches are decided, not before: they lower what there is to cover.",
+                section="commitment",
+            )
+        )
+    return found
+
+
+def _failed(failures: list[Failures], potential: Potential, worth: Decimal) -> list[Finding]:
+    cost = potential.alone(HOPEFUL, "failed")
+    if cost <= 0 or cost < worth:
+        return []
+    by_status: dict[str, tuple[int, Decimal]] = {}
+    for failure in failures:
+        n, amount = by_status.get(failure.status, (0, Decimal(0)))
+        by_status[failure.status] = (n + failure.billed, amount + failure.cost)
+    status, (billed, most) = min(by_status.items(), key=lambda item: (-item[1][1], item[0]))
+    monthly = potential.period.per_month(cost)
+    return [
+        Finding(
+            id="failed",
+            title=f"Failed calls cost {dollars(monthly)} a month, most of it {status} "
+            f"({plural(billed, 'call')}, {dollars(most)} in the period).",
+            who=status,
+            usd_per_month=monthly,
+            confidence="high",
+            why_sure="Logged cost of calls whose status is not success; how much of it is avoidable is not in the log.",
+            action="Find out why they fail; cut the input of calls that time out, and retry on a faster model.",
+            section="failed",
+        )
+    ]
+
+
+def unseen_text(evidence: Evidence) -> str:
+    """What could not be looked for, because the log does not say enough."""
+    missing = []
+    if not evidence.has_tasks:
+        missing.append("no call names its task, so no other model can be judged by this log")
+    if not evidence.has_sessions:
+        missing.append("no call names its session, so repeated prefixes cannot be seen")
+    return "; ".join(missing)
+
+
+def _nothing(potential: Potential, evidence: Evidence) -> Finding:
+    calls = sum(match.calls for match in potential.survey.matches.values())
+    unseen = unseen_text(evidence)
+    return Finding(
+        id="nothing",
+        title=f"Nothing worth acting on was found: {plural(calls, 'call')} with a catalogue price "
+        f"{'was' if calls == 1 else 'were'} checked for cheaper models, repeated prefixes and billed failures.",
+        confidence="low" if not calls or unseen else "high",
+        why_sure=f"Not everything could be looked for: {unseen}."
+        if unseen
+        else "Every such call was priced again."
+        if calls
+        else "No call could be priced.",
+        action="Send task_type and session_id with every call."
+        if unseen
+        else "Nothing to do. Widen the search with across_providers, or set batch and commitment terms.",
+        section="together",
+        severity="info" if unseen or not calls else "good",
+    )
+
+
+def _mismatches(potential: Potential) -> list[Finding]:
+    found = []
+    for i, (provider, factor) in enumerate(sorted(potential.survey.factors.items())):
+        if factor == 1:
+            continue
+        match = potential.survey.match_of(provider)
+        found.append(
+            Finding(
+                id=f"mismatch-{i + 1}",
+                title=f"{provider}'s calls are logged at {float(factor):.2f} times the catalogue's prices.",
+                who=provider,
+                confidence="high",
+                why_sure=f"{count(match.near)} of {plural(match.calls, 'billed call')} are within 1 % of the "
+                "catalogue.",
+                action="Check the contract or the invoice against the log; set your own prices under "
+                f"[catalog.models.{provider}] if they differ from the list.",
+                section="prices",
+                severity="warning" if factor > 1 else "info",
+            )
+        )
+    return found
+
+
+def _unpriced(catalog: Catalog, evidence: Evidence) -> list[Finding]:
+    text = unpriced_text(catalog, evidence)
+    if not text:
+        return []
+    return [
+        Finding(
+            id="unpriced",
+            title=text,
+            confidence="high",
+            why_sure="The catalogue does not know these names.",
+            action="Set their input and output prices under [catalog.models.PROVIDER.MODEL] in finops.toml.",
+            section="prices",
+        )
+    ]

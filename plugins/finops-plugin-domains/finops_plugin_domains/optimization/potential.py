@@ -1,0 +1,99 @@
+"""The savings of a period put together: the chosen switches, every call counted once, commitments on what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+import numpy as np
+
+from finops_core import Period, usd
+from finops_plugin_domains.optimization.commitment import Commitment, CommitmentTerms, commit
+from finops_plugin_domains.optimization.evidence import Model, Use
+from finops_plugin_domains.optimization.repricing import Int64s, dollars_of
+from finops_plugin_domains.optimization.savings import ENDS, MEASURES, Outcome, Survey
+
+
+@dataclass(frozen=True)
+class Potential:
+    """What a period could have saved under one choice of models.
+
+    Every amount is in dollars of the whole period unless a span of it is given. ``end`` is one of
+    :data:`finops_plugin_domains.optimization.savings.ENDS`: the cautious or the hopeful end of the range.
+
+    Attributes:
+        period: The days.
+        survey: What each measure saves.
+        choices: The model that each task on a model moves to; ``None`` leaves it.
+        terms: What providers offer for a commitment.
+    """
+
+    period: Period
+    survey: Survey
+    choices: Mapping[Use, Model | None]
+    terms: Mapping[str, CommitmentTerms]
+
+    @cached_property
+    def chosen(self) -> dict[Use, Outcome]:
+        """The outcome of every task on a model under its choice."""
+        return {use: outcomes[self.choices.get(use)] for use, outcomes in self.survey.outcomes.items()}
+
+    def alone(self, end: int, measure: str) -> Decimal:
+        """What one measure saves as if it were the only one."""
+        return dollars_of(sum(outcome.alone[end][measure] for outcome in self.chosen.values()))
+
+    def counted(self, end: int, measure: str) -> Decimal:
+        """What one measure adds when every call is counted once."""
+        return dollars_of(sum(outcome.counted[end][measure] for outcome in self.chosen.values()))
+
+    def commitment(self, provider: str, end: int | None = None, span: Period | None = None) -> Commitment | None:
+        """A provider's commitment: on what is left after the other measures at an end, or (``None``) on everything."""
+        logged = self.survey.logged.get(provider)
+        if logged is None:
+            return None
+        hours: Int64s = logged.nanos
+        if end is not None:
+            saved = [o.over_time[end].nanos for use, o in self.chosen.items() if use[1] == provider]
+            # A call that is logged below the catalogue may save more than it cost; an hour cannot cost less than 0.
+            hours = np.maximum(hours - sum(saved), 0)
+        if span is not None:
+            hours = hours[self._bins(span, logged.per_day)]
+        return commit(hours.tolist(), self.terms[provider])
+
+    def committed(self, end: int | None, span: Period | None = None) -> Decimal:
+        """What all commitments that pay save together."""
+        found = [self.commitment(provider, end, span) for provider in self.terms]
+        return sum((max(c.saving, Decimal(0)) for c in found if c is not None), Decimal(0))
+
+    def total(self, end: int, span: Period | None = None) -> Decimal:
+        """What everything saves together, no dollar twice."""
+        nanos = sum(
+            int(bins.nanos[self._bins(span or self.period, bins.per_day)].sum())
+            for bins in (outcome.over_time[end] for outcome in self.chosen.values())
+        )
+        return dollars_of(nanos) + self.committed(end, span)
+
+    def sum_alone(self, end: int) -> Decimal:
+        """What everything would save if nothing overlapped."""
+        return sum((self.alone(end, measure) for measure in MEASURES), Decimal(0)) + self.committed(None)
+
+    def per_day(self, end: int) -> list[Decimal]:
+        """What each day would have saved, commitments left out."""
+        days = [outcome.over_time[end].days() for outcome in self.chosen.values()]
+        return [dollars_of(sum(day)) for day in zip(*days, strict=True)]
+
+    def monthly(self, end: int, span: Period | None = None) -> Decimal:
+        """The total of a span as that of 30 days."""
+        return usd((span or self.period).per_month(self.total(end, span)))
+
+    @cached_property
+    def switches(self) -> list[tuple[Use, Model, Outcome]]:
+        """The chosen switches, the largest cautious saving first."""
+        moved = [(use, model, self.chosen[use]) for use, model in self.choices.items() if model is not None]
+        return sorted(moved, key=lambda m: (-m[2].alone[ENDS[0]]["switch"], str(m[0])))
+
+    def _bins(self, span: Period, per_day: int) -> slice:
+        first = (span.first - self.period.first).days * per_day
+        return slice(first, first + span.days * per_day)

@@ -1,0 +1,344 @@
+"""Which model gives what speed for what money, how many calls fail, and whether the service level is kept."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar
+
+from pydantic import Field, PositiveInt
+
+from finops_core import (
+    Analyzer,
+    Calls,
+    Finding,
+    Metric,
+    Period,
+    Report,
+    Settings,
+    count,
+    dollars,
+    hookimpl,
+    percent,
+    plural,
+)
+from finops_plugin_domains.performance import sections
+from finops_plugin_domains.performance.frontier import Beaten, beaten, comparable, slowness, unbeaten
+from finops_plugin_domains.performance.service import MODEL, Service, Services, duration, service_of, span_services
+from finops_plugin_domains.understanding.breakdown import label, named
+
+MOST_FINDINGS = 3
+"""Of one kind; the tables hold the rest."""
+
+ERROR_SIGMA = 4.0
+"""A model fails more often than the others only beyond this many standard deviations of their difference."""
+
+
+class PerformanceAnalyzer(Analyzer):
+    """Latency, speed, failures and the service level by model, provider and task, against what they cost."""
+
+    report_name: ClassVar[str] = "finops_performance"
+    title: ClassVar[str] = "Performance"
+    capability: ClassVar[str] = "Usage Optimization"
+    audience: ClassVar[str] = "Engineering leads, product managers, FinOps leads"
+    question: ClassVar[str] = "Which model gives what speed for what money?"
+
+    min_calls: PositiveInt = 100
+    """A model is judged, alone or at a task, from so many calls with a known latency on."""
+    margin_percent: float = Field(default=10, ge=0, lt=100)
+    """A model is beaten at a task by one that is so much cheaper per token and so much faster, in percent."""
+    slow_factor: float = Field(default=1.5, gt=1)
+    """A model is slow if it takes so many times as long as the others at the same tasks."""
+    failed_cost_percent: float = Field(default=1, ge=0, le=100)
+    """Failed calls are a finding from this percentage of all cost on."""
+
+    @hookimpl
+    def analyze(self, calls: Calls) -> Report:
+        """Report on how the calls of the period were served."""
+        if calls.period is None:
+            return self.empty()
+        if not calls.total:
+            return self.empty(f"No calls from {calls.period}.")
+        services, failures = service_of(calls)
+        (total,) = services[()]
+        times = sections.times_of(calls)
+        candidates = comparable(services[MODEL], self.min_calls)
+        losses = beaten(services, self.min_calls, self.margin_percent)
+        findings = [
+            *self._sla(services, calls.period, calls.settings),
+            *self._slow(services, calls.period),
+            *self._failing(services, calls.period),
+            *_failed_cost(total, calls.period, self.failed_cost_percent),
+            *self._beaten(losses, calls.period),
+        ]
+        return self.report(
+            answer=_answer(total, candidates, calls.settings),
+            metrics=_metrics(calls, total),
+            findings=findings or [self._quiet(total)],
+            sections=(
+                sections.speed_section(services),
+                sections.frontier_section(candidates, unbeaten(candidates), losses, self.min_calls),
+                sections.error_section(services, failures),
+                sections.sla_section(services, calls.settings),
+                sections.when_section(times),
+            ),
+            method=_METHOD,
+            assumptions=_assumptions(total),
+            comparison=calls.comparison_text,
+            headline="p95-latency",
+            sparkline=tuple(p95 for _, _, p95 in times.days),
+        )
+
+    def _sla(self, services: Services, period: Period, settings: Settings) -> list[Finding]:
+        (total,) = services[()]
+        sla = settings.sla
+        if total.sla_percent is None or total.sla_percent >= sla.target_percent:
+            return []
+        worst = max(services[MODEL], key=lambda s: (s.missed, str(s.names)))
+        promised = bool(sla.model_fields_set)
+        why = f"{plural(total.missed, 'call')} of {count(total.judged)} failed or took longer"
+        return [
+            Finding(
+                id="sla-missed",
+                title=f"{percent(total.sla_percent)} of calls kept the {'' if promised else 'default '}service level "
+                f"of {duration(sla.latency_ms)}, the target is {percent(sla.target_percent)}; "
+                f"{percent(worst.missed / total.missed * 100, 0)} of the misses are calls to {label(worst.names)}.",
+                who=label(worst.names),
+                usd_per_month=period.per_month(total.missed_cost) if promised else None,
+                confidence="high" if promised and total.judged >= self.min_calls else "low",
+                why_sure=f"{why}; the dollars are what they cost."
+                if promised
+                else f"{why}. No [sla] is set in finops.toml, so the limit is a default and nobody's promise.",
+                action="Move the tasks that miss it most to a faster model, or shorten their answers."
+                if promised
+                else "Set latency_ms and target_percent under [sla] in finops.toml to what users need.",
+                section="sla",
+                severity="warning" if promised else "info",
+            )
+        ]
+
+    def _slow(self, services: Services, period: Period) -> list[Finding]:
+        slow = [(s, f) for s, f in slowness(services, self.min_calls) if f >= self.slow_factor]
+        return [
+            Finding(
+                id=f"slow-{i}",
+                title=f"{label(s.names)} takes {factor:.1f} times as long as other models at the same tasks: half of "
+                f"its calls take more than {duration(s.p50 or 0)}, one in twenty more than {duration(s.p95 or 0)}.",
+                who=label(s.names),
+                usd_per_month=period.per_month(s.cost),
+                confidence="high",
+                why_sure=f"Median latency of {plural(s.timed, 'call')}, task by task; the dollars are what the model "
+                "costs.",
+                action=f"Use {label(s.names)} where nobody waits for the answer, and a faster model where somebody "
+                "does.",
+                section="speed",
+                severity="warning",
+            )
+            for i, (s, factor) in enumerate(slow[:MOST_FINDINGS], 1)
+        ]
+
+    def _failing(self, services: Services, period: Period) -> list[Finding]:
+        (total,) = services[()]
+        failing = [s for s in services[MODEL] if _fails_more(s, total, self.min_calls)]
+        failing.sort(key=lambda s: (-s.error_percent, str(s.names)))
+        return [
+            Finding(
+                id=f"failing-{i}",
+                title=f"{percent(s.error_percent)} of the calls to {label(s.names)} fail, against "
+                f"{percent(_rest_percent(s, total))} of all other calls.",
+                who=label(s.names),
+                usd_per_month=period.per_month(s.failed_cost),
+                confidence="high",
+                why_sure=f"{plural(s.failed, 'failed call')} of {count(s.calls)}, more than {ERROR_SIGMA:.0f} standard "
+                "deviations above the others; the dollars are what failed calls cost.",
+                action=f"Look at the status of the failed calls to {label(s.names)}, and retry or route them "
+                "elsewhere.",
+                section="errors",
+                severity="warning",
+            )
+            for i, s in enumerate(failing[:MOST_FINDINGS], 1)
+        ]
+
+    def _beaten(self, losses: list[Beaten], period: Period) -> list[Finding]:
+        """One finding for each beaten model, on the task where it costs most."""
+        by_model: dict[str, list[Beaten]] = {}
+        for loss in losses:
+            by_model.setdefault(label(loss.loser.names[1:]), []).append(loss)
+        spent = {model: sum((loss.loser.cost for loss in tasks), Decimal(0)) for model, tasks in by_model.items()}
+        findings = []
+        for i, model in enumerate(sorted(by_model, key=lambda m: (-spent[m], m))[:MOST_FINDINGS], 1):
+            tasks = by_model[model]
+            worst = max(tasks, key=lambda b: (b.loser.cost, str(b.task)))
+            winner = label(worst.winner.names[1:])
+            findings.append(
+                Finding(
+                    id=f"beaten-{i}",
+                    title=f"{model} is beaten on cost and speed at {plural(len(tasks), 'task')}, where it costs "
+                    f"{dollars(period.per_month(spent[model]))} a month; at {named(worst.task, 'task')}, {winner} "
+                    f"takes {duration(worst.winner.p50 or 0)} instead of {duration(worst.loser.p50 or 0)} and costs "
+                    f"{dollars(worst.winner.cost_per_1k_tokens or 0)} instead of "
+                    f"{dollars(worst.loser.cost_per_1k_tokens or 0)} for 1k tokens.",
+                    who=model,
+                    confidence="low",
+                    why_sure=f"Speed and cost are measured on {plural(worst.loser.timed, 'call')} and "
+                    f"{count(worst.winner.timed)}; how good the answers are is not in the log. What a switch would "
+                    "save is computed call by call in Optimization.",
+                    action=f"Compare the answers of {winner} at {named(worst.task, 'task')} before moving calls.",
+                    section="frontier",
+                )
+            )
+        return findings
+
+    def _quiet(self, total: Service) -> Finding:
+        if total.timed < self.min_calls:
+            known = plural(total.timed, "successful call") if total.timed else "no successful call"
+            return Finding(
+                id="nothing-unusual",
+                title=f"Too little to judge: {known} with a known latency, and a model is judged from "
+                f"{count(self.min_calls)} on.",
+                confidence="low",
+                why_sure=f"The period has {plural(total.calls, 'call')} in all.",
+                action="Log latency_ms, or look at a longer period.",
+                section="speed",
+            )
+        return Finding(
+            id="nothing-unusual",
+            title="Nothing unusual: no model is slow, fails more often than the others or is beaten on cost and speed.",
+            confidence="high",
+            why_sure=f"Checked on {plural(total.calls, 'call')}: service level, latency and failures by model and "
+            "task.",
+            action="Nothing to do.",
+            section="speed",
+            severity="good",
+        )
+
+
+def _fails_more(s: Service, total: Service, min_calls: int) -> bool:
+    """Whether a model's share of failed calls is above that of all others, beyond chance (two proportions)."""
+    rest = total.calls - s.calls
+    if s.calls < min_calls or rest < min_calls or not s.failed:
+        return False
+    pooled = total.failed / total.calls
+    spread = (pooled * (1 - pooled) * (1 / s.calls + 1 / rest)) ** 0.5
+    difference = (s.error_percent - _rest_percent(s, total)) / 100
+    return spread > 0 and difference > ERROR_SIGMA * spread
+
+
+def _rest_percent(s: Service, total: Service) -> float:
+    return (total.failed - s.failed) / (total.calls - s.calls) * 100
+
+
+def _failed_cost(total: Service, period: Period, least_percent: float) -> list[Finding]:
+    if not total.failed_cost or total.failed_cost / total.cost * 100 < Decimal(repr(least_percent)):
+        return []
+    return [
+        Finding(
+            id="failed-cost",
+            title=f"{plural(total.failed, 'failed call')} cost {dollars(total.failed_cost)}, "
+            f"{percent(total.failed_cost / total.cost * 100)} of all cost.",
+            who="all models",
+            usd_per_month=period.per_month(total.failed_cost),
+            confidence="high",
+            why_sure="Logged cost of calls whose status is not success.",
+            action="Find out which errors are charged, shorten timeouts, and do not retry what cannot succeed.",
+            section="errors",
+            severity="warning",
+        )
+    ]
+
+
+def _answer(total: Service, candidates: list[Service], settings: Settings) -> str:
+    sla = settings.sla
+    if total.p50 is None or total.p95 is None:
+        parts = ["Speed cannot be judged, since no successful call has a known latency"]
+    else:
+        parts = [
+            f"Half of the calls take more than {duration(total.p50)} and one in twenty more than {duration(total.p95)}"
+        ]
+    if len(candidates) > 1:
+        fast = min(candidates, key=lambda s: (s.p50, str(s.names)))
+        cheap = min(candidates, key=lambda s: (s.cost_per_1k_tokens, str(s.names)))
+        parts.append(f"{label(fast.names)} is fastest ({_terms(fast)})")
+        parts.append(
+            f"{label(cheap.names)} is cheapest ({_terms(cheap)})" if cheap is not fast else "which is also cheapest"
+        )
+    if total.sla_percent is not None:
+        parts.append(
+            f"{percent(total.sla_percent)} of calls kept the service level of {duration(sla.latency_ms)} "
+            f"(target {percent(sla.target_percent)})"
+        )
+    failed = f"{percent(total.error_percent)} failed" if total.failed else "no call failed"
+    parts.append(f"{failed}, which cost {dollars(total.failed_cost)}" if total.failed else failed)
+    return "; ".join(parts) + "."
+
+
+def _terms(s: Service) -> str:
+    return f"median {duration(s.p50 or 0)}, {dollars(s.cost_per_1k_tokens or 0)} for 1k tokens"
+
+
+def _metrics(calls: Calls, total: Service) -> list[Metric]:
+    now, before = span_services(calls)
+    fields = (
+        ("p50-latency", "p50 latency", "p50", "ms", "lower", "The median latency of successful calls."),
+        ("p95-latency", "p95 latency", "p95", "ms", "lower", "19 of 20 successful calls were at most this slow."),
+        ("p99-latency", "p99 latency", "p99", "ms", "lower", "99 of 100 successful calls were at most this slow."),
+        (
+            "tokens-per-second",
+            "Output speed",
+            "tokens_per_second",
+            "tokens_per_s",
+            "higher",
+            "Output tokens / latency of successful calls, the wait for the first token included.",
+        ),
+        (
+            "sla-compliance",
+            "Service level kept",
+            "sla_percent",
+            "percent",
+            "higher",
+            f"Successful calls within {duration(calls.settings.sla.latency_ms)} / (successful calls with a known "
+            f"latency + failed calls); target {percent(calls.settings.sla.target_percent, 0)}.",
+        ),
+        ("error-rate", "Error rate", "error_percent", "percent", "lower", "Failed calls / calls."),
+        ("failed-cost", "Cost of failed calls", "failed_cost", "usd", "lower", "Logged cost of failed calls."),
+    )
+    return [
+        Metric(
+            id=name,
+            label=text,
+            value=getattr(total, field),
+            unit=unit,
+            current=now and getattr(now, field),
+            previous=before and getattr(before, field),
+            better=better,
+            note=note,
+        )
+        for name, text, field, unit, better, note in fields
+    ]
+
+
+def _assumptions(total: Service) -> tuple[str, ...]:
+    notes = [
+        "Models are given different tasks and lengths: the table by task compares like with like, the chart of all "
+        "models does not.",
+        "How good answers are is not in the log: cheaper and faster is not better.",
+    ]
+    unknown = total.succeeded - total.timed
+    if unknown:
+        notes.append(
+            f"The latency of {plural(unknown, 'successful call')} is unknown: they are left out of every percentile "
+            "and of the service level."
+        )
+    return tuple(notes)
+
+
+_METHOD = (
+    "Latency is that of successful calls with a known latency; percentiles are interpolated between neighbouring "
+    "calls (percentile_cont).",
+    "Tokens per second = output tokens / latency, both added up over the calls; the wait for the first token counts.",
+    "Service level kept = successful calls within the latency of [sla] / (successful calls with a known latency + "
+    "failed calls).",
+    "A model is on the frontier if no other has a cost per 1k tokens and a median latency that are both no higher, "
+    "and one of them lower. It is slow if its median latency, task by task, is a multiple of that of the others.",
+    "A model fails more often than the others if the difference of the two shares of failed calls is more than four "
+    "standard deviations.",
+)

@@ -1,0 +1,378 @@
+"""The charts and tables of the performance report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from finops_core import (
+    Axis,
+    Calls,
+    Chart,
+    Column,
+    Point,
+    Section,
+    Series,
+    Settings,
+    Table,
+    dollars,
+    listing,
+    percent,
+    plural,
+)
+from finops_plugin_domains.performance.frontier import Beaten
+from finops_plugin_domains.performance.service import MODEL, TIMED, Failures, Names, Service, Services, duration
+from finops_plugin_domains.understanding.breakdown import LABELS, dimension_columns, label
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONDAY = "2026-01-05"
+
+FEWEST_FOR_P95 = 20
+"""Calls of an hour of the week below which it has no 95th percentile worth showing."""
+
+MOST_BARS = 15
+
+_BY = (MODEL, ("provider",), ("task_type",))
+
+
+def speed_section(services: Services) -> Section:
+    """Latency, speed, failures and cost by model, provider and task."""
+    (total,) = services[()]
+    timed = sorted((s for s in services[MODEL] if s.timed), key=lambda s: (-s.timed, str(s.names)))[:MOST_BARS]
+    timed.sort(key=lambda s: (s.p50, str(s.names)))
+    tables = tuple(_table(group, services[group]) for group in _BY)
+    if not timed:
+        return Section(
+            id="speed",
+            title="How fast are the models?",
+            text="No successful call has a known latency, so speed is unknown.",
+            blocks=tables,
+        )
+    fast, slow = timed[0], timed[-1]
+    text = f"Over {plural(total.timed, 'successful call')}, p50 is {duration(total.p50 or 0)}, p95 "
+    text += f"{duration(total.p95 or 0)} and p99 {duration(total.p99 or 0)}."
+    if fast is not slow:
+        text += (
+            f" {label(fast.names)} answers fastest (median {duration(fast.p50 or 0)}), {label(slow.names)} slowest "
+            f"({duration(slow.p50 or 0)})."
+        )
+    chart = Chart(
+        id="latency-by-model",
+        kind="bar",
+        title="How long do models take?",
+        takeaway=text,
+        description=f"Median and 95th percentile of the latency of {plural(len(timed), 'model')}, fastest first.",
+        x=Axis(label="Model"),
+        y=Axis(label="Latency", unit="ms"),
+        categories=tuple(label(s.names) for s in timed),
+        series=(
+            Series(name="p50", values=tuple(s.p50 for s in timed)),
+            Series(name="p95", values=tuple(s.p95 for s in timed)),
+        ),
+    )
+    return Section(id="speed", title="How fast are the models?", text=text, blocks=(chart, *tables))
+
+
+def _table(group: tuple[str, ...], services: Sequence[Service]) -> Table:
+    noun = LABELS[group[-1]].lower()
+    return Table.of(
+        f"service-by-{noun}",
+        f"Speed, failures and cost by {noun}",
+        [
+            *dimension_columns(group),
+            Column(name="calls", label="Calls", unit="count", role="measure"),
+            Column(name="p50", label="p50", unit="ms"),
+            Column(name="p95", label="p95", unit="ms"),
+            Column(name="p99", label="p99", unit="ms"),
+            Column(name="tokens_per_second", label="Output speed", unit="tokens_per_s"),
+            Column(name="cost_usd", label="Cost", unit="usd", role="measure"),
+            Column(name="cost_per_1k", label="Cost per 1k tokens", unit="usd"),
+            Column(name="failed", label="Failed", unit="count", role="measure"),
+            Column(name="error_rate", label="Error rate", unit="percent"),
+            Column(name="failed_cost", label="Cost of failed calls", unit="usd", role="measure"),
+        ],
+        [
+            (
+                *s.names,
+                s.calls,
+                *((s.p50, s.p95, s.p99)),
+                s.tokens_per_second,
+                s.cost,
+                s.cost_per_1k_tokens,
+                s.failed,
+                s.error_percent,
+                s.failed_cost,
+            )
+            for s in services
+        ],
+        total=True,
+        note="Percentiles and speed are of successful calls with a known latency.",
+    )
+
+
+def frontier_section(
+    candidates: Sequence[Service], frontier: set[Names], losses: Sequence[Beaten], min_calls: int
+) -> Section:
+    """Cost against speed, with the models that no other beats."""
+    title = "Which models are worth their money?"
+    if not candidates:
+        return Section(
+            id="frontier",
+            title=title,
+            text=f"No model has {plural(min_calls, 'successful call')} with a known latency and tokens, so none is "
+            "compared.",
+        )
+    best = [label(s.names) for s in candidates if s.names in frontier]
+    if len(candidates) == 1:
+        text = f"Only {best[0]} has {plural(min_calls, 'call')} or more: there is nothing to compare it with."
+    else:
+        text = (
+            f"No other model is both cheaper and faster than {listing(sorted(best))}. The other "
+            f"{len(candidates) - len(best)} of {len(candidates)} are beaten by one of them over all tasks; the table "
+            "says at which tasks."
+        )
+    chart = Chart(
+        id="cost-against-latency",
+        kind="scatter",
+        title="Cost against latency: which models does no other beat?",
+        takeaway=f"On the frontier: {listing(sorted(best))}.",
+        description=f"Cost per 1k tokens and median latency of {plural(len(candidates), 'model')}; those that no "
+        "other beats on both are highlighted.",
+        x=Axis(label="Cost per 1k tokens", unit="usd"),
+        y=Axis(label="Median latency", unit="ms"),
+        points=tuple(
+            Point(
+                label=label(s.names), x=float(s.cost_per_1k_tokens or 0), y=s.p50 or 0.0, highlight=s.names in frontier
+            )
+            for s in sorted(candidates, key=lambda s: str(s.names))
+        ),
+    )
+    table = Table.of(
+        "beaten-models",
+        "Models beaten at a task",
+        [
+            *dimension_columns(("task_type", *MODEL)),
+            Column(name="cost_usd", label="Cost", unit="usd", role="measure"),
+            Column(name="p50", label="Median latency", unit="ms"),
+            Column(name="cost_per_1k", label="Cost per 1k tokens", unit="usd"),
+            Column(name="winner", label="Beaten by"),
+            Column(name="winner_p50", label="Its latency", unit="ms"),
+            Column(name="winner_cost_per_1k", label="Its cost per 1k tokens", unit="usd"),
+        ],
+        [
+            (
+                *b.loser.names,
+                b.loser.cost,
+                b.loser.p50,
+                b.loser.cost_per_1k_tokens,
+                label(b.winner.names[1:]),
+                b.winner.p50,
+                b.winner.cost_per_1k_tokens,
+            )
+            for b in losses
+        ],
+        total=True,
+        note="Of the models that beat it there, the nearest in price. How good the answers are is not in the log.",
+    )
+    return Section(id="frontier", title=title, text=text, blocks=(chart, table) if losses else (chart,))
+
+
+def error_section(services: Services, failures: Sequence[Failures]) -> Section:
+    """Which calls failed, how, and what they cost."""
+    (total,) = services[()]
+    title = "What fails, and what does it cost?"
+    if not total.failed:
+        return Section(id="errors", title=title, text="No call failed.")
+    statuses: dict[str, int] = {}
+    for f in failures:
+        statuses[f.status] = statuses.get(f.status, 0) + f.calls
+    commonest = sorted(statuses.items(), key=lambda item: (-item[1], item[0]))[:3]
+    text = (
+        f"{plural(total.failed, 'call')} failed, {percent(total.error_percent)} of all, and cost "
+        f"{dollars(total.failed_cost)}. The commonest: {listing([f'{s} ({n:,})' for s, n in commonest])}."
+    )
+    failing = sorted(
+        (s for s in services[MODEL] if s.failed), key=lambda s: (-s.error_percent, -s.failed, str(s.names))
+    )[:MOST_BARS]
+    chart = Chart(
+        id="error-rate-by-model",
+        kind="bar",
+        title="Which models fail most often?",
+        takeaway=f"{label(failing[0].names)} fails most often ({percent(failing[0].error_percent)} of its calls).",
+        description=f"Share of failed calls of {plural(len(failing), 'model')}, highest first.",
+        x=Axis(label="Model"),
+        y=Axis(label="Error rate", unit="percent"),
+        categories=tuple(label(s.names) for s in failing),
+        series=(Series(name="Error rate", values=tuple(s.error_percent for s in failing)),),
+    )
+    table = Table.of(
+        "failed-calls",
+        "Failed calls by status and model",
+        [
+            Column(name="status", label="Status", role="dimension", dimension="status"),
+            *dimension_columns(MODEL),
+            Column(name="calls", label="Calls", unit="count", role="measure"),
+            Column(name="cost_usd", label="Cost", unit="usd", role="measure"),
+        ],
+        [(f.status, f.provider, f.model, f.calls, f.cost) for f in failures],
+        total=True,
+    )
+    return Section(id="errors", title=title, text=text, blocks=(chart, table))
+
+
+def sla_section(services: Services, settings: Settings) -> Section:
+    """How many calls kept the service level, by model and task."""
+    (total,) = services[()]
+    title = "Is the service level kept?"
+    sla = settings.sla
+    target = sla.target_percent
+    rule = f"A call keeps the service level if it succeeds within {duration(sla.latency_ms)}"
+    if not sla.model_fields_set:
+        rule += " (the default: no [sla] is set in finops.toml)"
+    if total.sla_percent is None:
+        return Section(id="sla", title=title, text=f"{rule}. No call has a known latency, so it cannot be judged.")
+    judged = [s for s in services[MODEL] if s.judged]
+    below = [s for s in judged if (s.sla_percent or 0) < target]
+    text = (
+        f"{rule}: {total.on_time:,} of {plural(total.judged, 'call')} did ({percent(total.sla_percent)}, target "
+        f"{percent(target)}). {len(below)} of {plural(len(judged), 'model')} "
+        f"{'is' if len(below) == 1 else 'are'} below the target."
+    )
+    shown = sorted(judged, key=lambda s: (-s.judged, str(s.names)))[:MOST_BARS]
+    shown.sort(key=lambda s: (s.sla_percent, str(s.names)))
+    chart = Chart(
+        id="sla-by-model",
+        kind="bar",
+        title="Which models keep the service level?",
+        takeaway=f"{label(shown[0].names)} keeps it least often ({percent(shown[0].sla_percent or 0)}).",
+        description=f"Share of calls within the service level for {plural(len(shown), 'model')}, lowest first, "
+        f"against the target of {percent(target)}.",
+        x=Axis(label="Model"),
+        y=Axis(label="Calls within the service level", unit="percent"),
+        categories=tuple(label(s.names) for s in shown),
+        series=(
+            Series(name="Kept", values=tuple(s.sla_percent for s in shown)),
+            Series(name="Target", values=(target,) * len(shown), role="reference"),
+        ),
+    )
+    tables = tuple(_sla_table(group, services[group]) for group in (MODEL, ("task_type",)))
+    return Section(id="sla", title=title, text=text, blocks=(chart, *tables))
+
+
+def _sla_table(group: tuple[str, ...], services: Sequence[Service]) -> Table:
+    noun = LABELS[group[-1]].lower()
+    return Table.of(
+        f"sla-by-{noun}s",
+        f"Service level by {noun}",
+        [
+            *dimension_columns(group),
+            Column(name="judged", label="Calls judged", unit="count", role="measure"),
+            Column(name="missed", label="Missed", unit="count", role="measure"),
+            Column(name="kept", label="Kept", unit="percent"),
+            Column(name="missed_cost", label="Cost of missed calls", unit="usd", role="measure"),
+        ],
+        [
+            (*s.names, s.judged, s.missed, s.sla_percent, s.missed_cost)
+            for s in sorted(services, key=lambda s: (-s.missed, -s.judged, str(s.names)))
+            if s.judged
+        ],
+        total=True,
+        note="Judged are failed calls, which missed it, and successful calls with a known latency.",
+    )
+
+
+@dataclass(frozen=True)
+class Times:
+    """When calls are made, and how slow they are then.
+
+    Attributes:
+        days: Day, median and 95th percentile of every day with timed calls, in order; milliseconds.
+        hours: The 95th percentile of every hour of the week (weekday from Monday = 0, hour) with enough timed calls.
+        calls: Calls of every hour of the week that has some; filled where no latency is known at all.
+    """
+
+    days: list[tuple[str, float, float]]
+    hours: dict[tuple[int, int], float]
+    calls: dict[tuple[int, int], int]
+
+
+# dayofweek counts from 0 in one SQL dialect and from 1 in another; the difference to a Monday does not.
+_HOUR = f"(dayofweek(timestamp) - dayofweek(DATE '{MONDAY}') + 7) % 7 AS weekday, hour(timestamp) AS hour"
+
+
+def times_of(calls: Calls) -> Times:
+    """Latency by day and by hour of the week."""
+    days, hours, made = [], {}, {}
+    for row in calls.rows(
+        f"""
+        WITH timed AS (
+            SELECT date_trunc('day', timestamp) AS day, {_HOUR}, latency_ms FROM calls WHERE {TIMED}
+        )
+        SELECT day, weekday, hour, count(*) AS calls,
+            percentile_cont($quantiles) WITHIN GROUP (ORDER BY latency_ms) AS latency
+        FROM timed GROUP BY GROUPING SETS ((day), (weekday, hour))
+        """,
+        quantiles=[0.5, 0.95],
+    ):
+        p50, p95 = row["latency"]
+        if row["day"] is not None:
+            days.append((row["day"].date().isoformat(), p50, p95))
+        elif row["calls"] >= FEWEST_FOR_P95:
+            hours[row["weekday"], row["hour"]] = p95
+    if not days:
+        rows = calls.rows(f"SELECT {_HOUR}, count(*) AS calls FROM calls GROUP BY 1, 2")
+        made = {(row["weekday"], row["hour"]): row["calls"] for row in rows}
+    return Times(sorted(days), hours, made)
+
+
+def when_section(times: Times) -> Section:
+    """Latency by day, and by hour of the week; the number of calls where no latency is known."""
+    title = "When is it slow?"
+    if not times.days:
+        return Section(
+            id="when",
+            title=title,
+            text="No successful call has a known latency; shown is when calls are made.",
+            blocks=(_heatmap(times.calls, "Calls", "count", "number of calls"),),
+        )
+    text = "Hours are UTC."
+    if times.hours:
+        (day, hour), slowest = min(times.hours.items(), key=lambda item: (-item[1], item[0]))
+        (low_day, low_hour), fastest = min(times.hours.items(), key=lambda item: (item[1], item[0]))
+        text += (
+            f" p95 is highest on {WEEKDAYS[day]} at {hour:02d}:00 ({duration(slowest)}) and lowest on "
+            f"{WEEKDAYS[low_day]} at {low_hour:02d}:00 ({duration(fastest)})."
+        )
+    else:
+        text += f" No hour of the week has {FEWEST_FOR_P95} timed calls, so none has a 95th percentile worth showing."
+    line = Chart(
+        id="latency-per-day",
+        kind="line",
+        title="How did latency develop?",
+        description=f"Median and 95th percentile of the latency of {plural(len(times.days), 'day')}.",
+        x=Axis(label="Day", unit="date"),
+        y=Axis(label="Latency", unit="ms"),
+        categories=tuple(day for day, _, _ in times.days),
+        series=(
+            Series(name="p50", values=tuple(p50 for _, p50, _ in times.days)),
+            Series(name="p95", values=tuple(p95 for _, _, p95 in times.days)),
+        ),
+    )
+    heat = _heatmap(times.hours, "p95 latency", "ms", "95th percentile of the latency")
+    return Section(id="when", title=title, text=text, blocks=(line, heat) if times.hours else (line,))
+
+
+def _heatmap(hours: Mapping[tuple[int, int], float], name: str, unit: str, what: str) -> Chart:
+    return Chart(
+        id="hours-of-the-week",
+        kind="heatmap",
+        title=f"{name} by hour of the week",
+        description=f"The {what} for each hour (UTC) of each weekday; an empty cell has none, or too few to tell.",
+        x=Axis(label="Hour (UTC)"),
+        y=Axis(label=name, unit=unit),
+        categories=tuple(f"{hour:02d}:00" for hour in range(24)),
+        series=tuple(
+            Series(name=weekday, values=tuple(hours.get((day, hour)) for hour in range(24)))
+            for day, weekday in enumerate(WEEKDAYS)
+        ),
+    )

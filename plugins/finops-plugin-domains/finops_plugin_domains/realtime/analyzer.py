@@ -1,0 +1,295 @@
+"""Anomaly management: what is going wrong now, and who is it?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+
+from finops_core import (
+    Analyzer,
+    Calls,
+    Column,
+    Finding,
+    Metric,
+    Period,
+    Report,
+    Section,
+    Table,
+    dollars,
+    hookimpl,
+    listing,
+    percent,
+    plural,
+)
+from finops_plugin_domains.budget_report import budget_findings, budget_section
+from finops_plugin_domains.budgets import BudgetStatus, budget_statuses
+from finops_plugin_domains.realtime.anomalies import Incident, find_unusual, merge_incidents
+from finops_plugin_domains.realtime.churn import Stopped, find_decline, find_stopped, in_span, latest_tiers
+from finops_plugin_domains.realtime.churn_report import (
+    decline_finding,
+    decline_section,
+    revenue_at_risk,
+    revenue_text,
+    stopped_finding,
+    stopped_section,
+)
+from finops_plugin_domains.realtime.drivers import drivers
+from finops_plugin_domains.realtime.hourly import HourlyUse
+from finops_plugin_domains.realtime.incident_findings import incident_findings, nothing_unusual
+from finops_plugin_domains.realtime.incident_report import Incidents, begun_in, incident_section, incidents_per_day
+from finops_plugin_domains.realtime.scoring import Score, score_bursts, score_churn, simulated_customers
+
+METRICS: tuple[tuple[str, str, str, str], ...] = (
+    ("anomalies", "Anomalies", "count", "Incidents: unusual hours of a customer that belong together."),
+    ("anomaly_cost", "Cost above expected", "usd", "Cost of incidents less what the expected calls would have cost."),
+    ("anomaly_rate", "Anomaly detection rate", "percent", "Cost above expected in incidents / spend x 100."),
+    ("anomalous_customers", "Customers with incidents", "count", ""),
+    ("stopped", "Customers who stopped", "count", "By the first silent day; a silence of the last days shows later."),
+    (
+        "revenue_at_risk",
+        "Revenue a month at risk",
+        "usd",
+        "Tier prices of those who stopped; unknown ones not counted.",
+    ),
+)
+"""Id, label, unit and note of each metric."""
+
+
+class RealtimeAnalyzer(Analyzer):
+    """Finds unusual hours of customers, customers who stop calling, and budgets that run out."""
+
+    report_name: ClassVar[str] = "finops_realtime"
+    title: ClassVar[str] = "Real-time anomalies"
+    capability: ClassVar[str] = "Anomaly Management"
+    audience: ClassVar[str] = "FinOps lead, engineering on call, customer success"
+    question: ClassVar[str] = "What is going wrong now, and who is it?"
+
+    false_alarms: PositiveFloat = 0.1
+    """Unusual hours expected by chance alone in a whole run; half of it for calls, half for cost per call."""
+    min_factor: PositiveFloat = 2.0
+    """An hour is unusual only from this many times the expected calls, or the usual cost per call, on."""
+    min_days: PositiveInt = 5
+    """A customer is judged from this many days between the first and the last call on."""
+    min_calls_for_cost: PositiveInt = 30
+    """Fewest calls in an hour whose cost per call is judged."""
+    merge_gap_hours: NonNegativeInt = 2
+    """Quiet hours that may lie inside one incident."""
+    baseline_days: PositiveInt = 60
+    """How many days before the end of the period tell what is usual; a longer period is used as a whole."""
+    churn_false_alarms: PositiveFloat = 0.001
+    """Customers expected to be listed as stopped by chance alone in a whole run. Small, because a wrong name costs
+    a call to a customer, while two or three more days of silence settle the matter."""
+    min_silence_days: PositiveFloat = 3.0
+    """Shortest silence that is reported, days."""
+    decline_percent: PositiveFloat = 10.0
+    """Smallest fall in calls that is reported as a decline, percent; ``false_alarms`` limits these as well."""
+
+    @hookimpl
+    def analyze(self, calls: Calls) -> Report:
+        """Test every customer and hour, and check silence, decline and budgets."""
+        if not calls.total:
+            return self.empty()
+        use = HourlyUse.load(calls, self.baseline_days)
+        unusual = find_unusual(
+            use,
+            false_alarms=self.false_alarms,
+            min_factor=self.min_factor,
+            min_days=self.min_days,
+            min_calls_for_cost=self.min_calls_for_cost,
+        )
+        everywhere, member = merge_incidents(use, unusual, self.merge_gap_hours)
+        found = begun_in(everywhere, calls.period)
+        incidents = Incidents(calls, use, unusual, member, found, drivers(calls, use, found))
+        tiers = latest_tiers(calls)
+        silent = find_stopped(
+            calls, use, tiers, false_alarms=self.churn_false_alarms, min_silence_days=self.min_silence_days
+        )
+        stopped = in_span(silent, calls.period)
+        decline = find_decline(
+            calls, use, tiers, silent, min_percent=self.decline_percent, false_alarms=self.false_alarms
+        )
+        budgets = budget_statuses(calls)
+        today = calls.now.date()
+        spend = use.spend(calls.period)
+
+        findings: list[Finding] = incident_findings(incidents, self.false_alarms) or [nothing_unusual(incidents)]
+        if stopped:
+            findings.append(stopped_finding(stopped))
+        if decline.customers:
+            findings.append(decline_finding(decline))
+        findings += budget_findings(budgets, today)
+        sections = [
+            incident_section(incidents, spend),
+            stopped_section(stopped, len(use.customers), self.min_silence_days, use.hours),
+            decline_section(decline, self.decline_percent),
+            budget_section(calls, budgets),
+        ]
+        scores = _scores(calls, found, stopped)
+        if scores:
+            sections.append(_score_section(scores))
+        return self.report(
+            answer=self._answer(incidents, stopped, budgets, spend),
+            metrics=self._metrics(calls, use, everywhere if unusual.tested else None, silent),
+            findings=tuple(findings),
+            sections=tuple(sections),
+            method=self._method(incidents),
+            assumptions=(
+                "Times are UTC; now is the last accepted call of the period.",
+                "The log is complete up to its last call: a missing export looks like customers who stopped.",
+                "Revenue at risk is the price of a customer's latest known tier; an unknown one is listed, not priced.",
+            ),
+            comparison=calls.comparison_text,
+            headline="anomalies",
+            sparkline=incidents_per_day(incidents),
+        )
+
+    def _answer(self, incidents: Incidents, stopped: list[Stopped], budgets: list[BudgetStatus], spend: Decimal) -> str:
+        unusual = incidents.unusual
+        if incidents.found:
+            top, group = incidents.by_customer()[0]
+            share = f" ({percent(100 * incidents.extra / spend)} of spend)" if spend else ""
+            lately = sum(i.end > incidents.calls.now - timedelta(days=1) for i in incidents.found)
+            first = (
+                f"{plural(len(incidents.found), 'incident')}, {lately} of them in the last 24 hours, cost "
+                f"{dollars(incidents.extra)} more than expected{share}, most of all {top} with "
+                f"{dollars(sum((i.extra for i, _ in group), Decimal(0)))}"
+            )
+        elif unusual.tested:
+            first = (
+                f"Nothing unusual in {plural(unusual.hours_tested, 'customer-hour')} checked for too many calls "
+                f"and {unusual.cost_hours_tested:,} for too high a cost per call"
+            )
+        else:
+            first = f"Nothing can be called unusual before a customer's calls span {plural(self.min_days, 'day')}"
+        parts = [first]
+        if stopped:
+            parts.append(f"{plural(len(stopped), 'customer')} stopped calling ({revenue_text(stopped)})")
+        elif incidents.use.hours <= 24 * self.min_silence_days:
+            parts.append("the log is too short to tell who stopped calling")
+        else:
+            parts.append("nobody stopped calling")
+        trouble = [b for b in budgets if b.runs_out is not None]
+        if trouble:
+            parts.append(f"{len(trouble)} of {plural(len(budgets), 'budget')} will not last the month")
+        return "; ".join(parts) + "."
+
+    def _metrics(
+        self, calls: Calls, use: HourlyUse, everywhere: list[Incident] | None, silent: list[Stopped]
+    ) -> tuple[Metric, ...]:
+        comparison = calls.comparison
+        whole = _numbers(calls.period, use, everywhere, silent)
+        current = _numbers(comparison.current, use, everywhere, silent) if comparison else {}
+        previous = _numbers(comparison.previous, use, everywhere, silent) if comparison else {}
+        return tuple(
+            Metric(
+                id=name,
+                label=label,
+                value=whole[name],
+                unit=unit,
+                current=current.get(name),
+                previous=previous.get(name),
+                better="lower",
+                note=note,
+                home=4 if name == "anomalies" else 0,
+            )
+            for name, label, unit, note in METRICS
+        )
+
+    def _method(self, incidents: Incidents) -> tuple[str, ...]:
+        return (
+            "Expected calls of a customer in an hour = the customer's level x weekday x hour of day. Weekday and hour "
+            "factors are pooled over customers, each weighing the same; only the days from a customer's first to its "
+            "last call count. An hour with more calls than the customer's typical day counts as that day, and hours "
+            "found unusual are left out, until none is new.",
+            "Calls are tested with a negative binomial tail whose dispersion is the customer's own and at least the "
+            "median customer's; the tail is bounded from above by a geometric series, so that it is never too small.",
+            f"Cost per call is tested in hours with at least {self.min_calls_for_cost} priced calls, on the mean "
+            "logarithm of the cost of a call against the customer's median hour and its spread.",
+            f"Both tests together are set to raise {self.false_alarms:g} false alarms in the "
+            f"{incidents.unusual.hours_tested + incidents.unusual.cost_hours_tested:,} tests of this run, and only "
+            f"from {self.min_factor:g} times the expected on. Dollars rank incidents and do not raise them.",
+            f"Unusual hours of a customer with at most {self.merge_gap_hours} quiet hours between them are one "
+            "incident. Cost above expected = cost - expected calls x the customer's cost per call outside of "
+            "incidents. What explains it is the value whose share rose by 20 points or more, and by more than five "
+            "standard errors.",
+            "A customer stopped if such a silence would come by chance too rarely (beta-binomial: the customer's own "
+            "share of days with calls, drawn towards the habit of all customers by four days), with "
+            f"{self.churn_false_alarms:g} false alarms over all customers. A burst is one day in that share.",
+            "A budget's rest of the month is expected at the mean cost of whole days among the last 28, by weekday "
+            "from two weeks on.",
+        )
+
+
+def _numbers(span: Period, use: HourlyUse, everywhere: list[Incident] | None, silent: list[Stopped]) -> dict[str, Any]:
+    """The values of :data:`METRICS` over a span; without anything to test, incidents are unknown and not none."""
+    stopped, spend = in_span(silent, span), use.spend(span)
+    churn = {"stopped": len(stopped), "revenue_at_risk": revenue_at_risk(stopped)}
+    if everywhere is None:
+        return dict.fromkeys(("anomalies", "anomaly_cost", "anomaly_rate", "anomalous_customers")) | churn
+    incidents = begun_in(everywhere, span)
+    extra = sum((i.extra for i in incidents), Decimal(0))
+    return churn | {
+        "anomalies": len(incidents),
+        "anomaly_cost": extra,
+        "anomaly_rate": 100 * extra / spend if spend else None,
+        "anomalous_customers": len({i.customer for i in incidents}),
+    }
+
+
+def _scores(calls: Calls, found: list[Incident], stopped: list[Stopped]) -> dict[str, Score]:
+    """Of each detector for which something was planted in the period."""
+    if not calls.events.num_rows:
+        return {}
+    simulated = simulated_customers(calls)
+    scores = {
+        "Incidents": score_bursts(calls, simulated, found),
+        "Stopped customers": score_churn(calls, simulated, stopped),
+    }
+    return {name: score for name, score in scores.items() if score is not None}
+
+
+def _score_section(scores: dict[str, Score]) -> Section:
+    """How the detectors did against what the simulation planted."""
+    sentences = []
+    for name, score in scores.items():
+        text = f"{name}: {score.found} of {score.planted} planted were found"
+        text += f", {score.right} of {score.reported} reported were planted" if score.reported else ", none reported"
+        if score.median_delay_hours is not None:
+            text += f", after {score.median_delay_hours:g} h in the median (an hour is judged when it is over)"
+        sentences.append(text + ".")
+    missed = [f"{customer} at {start:%Y-%m-%d %H:%M}" for s in scores.values() for customer, start in s.missed]
+    sentences.append(
+        f"Missed: {listing(missed[:20])}{' and others' if len(missed) > 20 else ''}."
+        if missed
+        else "Nothing was missed."
+    )
+    table = Table.of(
+        "score",
+        "Found against planted",
+        (
+            Column(name="detector", label="Detector"),
+            Column(name="planted", label="Planted", unit="count"),
+            Column(name="found", label="Of them found", unit="count"),
+            Column(name="recall", label="Recall", unit="percent"),
+            Column(name="reported", label="Reported", unit="count"),
+            Column(name="right", label="Of them planted", unit="count"),
+            Column(name="precision", label="Precision", unit="percent"),
+            Column(name="delay", label="Median delay", unit="hours"),
+        ),
+        [
+            (name, s.planted, s.found, s.recall, s.reported, s.right, s.precision, s.median_delay_hours)
+            for name, s in scores.items()
+        ],
+        note="Only simulated customers count. A churn planted in the last three days counts neither way.",
+    )
+    return Section(
+        id="score",
+        title="How good are the detectors?",
+        text=" ".join(
+            ["The simulated part of the log says what was planted in it; detection never reads that.", *sentences]
+        ),
+        blocks=(table,),
+    )

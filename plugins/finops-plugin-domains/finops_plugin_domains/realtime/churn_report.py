@@ -1,0 +1,183 @@
+"""Customers who stopped, or call less and less, as findings and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from finops_core import Column, Finding, Section, Table, dollars, listing, percent, plural
+from finops_plugin_domains.realtime.churn import Decline, Declining, Stopped
+
+NAMED = 3
+"""Customers named in a sentence."""
+
+
+def revenue_at_risk(customers: Sequence[Stopped | Declining]) -> Decimal:
+    """What they pay a calendar month, where it is known."""
+    return sum((c.revenue for c in customers if c.revenue is not None), Decimal(0))
+
+
+def revenue_text(customers: Sequence[Stopped | Declining]) -> str:
+    """The revenue at risk in words, with how many have no known price."""
+    unknown = sum(c.revenue is None for c in customers)
+    if unknown == len(customers):
+        return "what they pay is unknown: no price is set for their tier"
+    text = f"{dollars(revenue_at_risk(customers))} a month"
+    return f"{text}, not counting {unknown} of unknown tier" if unknown else text
+
+
+def _names(customers: Sequence[Stopped | Declining]) -> str:
+    names = [c.customer for c in customers[:NAMED]]
+    return listing([*names, f"{len(customers) - NAMED} more"] if len(customers) > NAMED else names)
+
+
+def stopped_finding(stopped: Sequence[Stopped]) -> Finding:
+    """One finding for all who stopped; the table names each."""
+    longest = max(s.chance for s in stopped)
+    return Finding(
+        id="stopped",
+        title=f"{plural(len(stopped), 'customer')} stopped calling ({_names(stopped)}): {revenue_text(stopped)}.",
+        who=_names(stopped),
+        usd_per_month=revenue_at_risk(stopped) if any(s.revenue is not None for s in stopped) else None,
+        confidence="high" if longest < 1e-4 else "medium",
+        why_sure=(
+            f"Even the least certain of these silences would come by chance only once in {round(1 / longest):,} times, "
+            "by the days on which the customer used to call. Whether they cancelled, billing knows."
+        ),
+        action="Call them, the dearest first, before the next renewal; the table has the day each fell silent.",
+        section="stopped",
+        severity="critical" if revenue_at_risk(stopped) else "warning",
+    )
+
+
+def stopped_section(stopped: Sequence[Stopped], checked: int, min_silence_days: float, hours: int) -> Section:
+    """Who stopped, and since when.
+
+    Args:
+        stopped: Who they are.
+        checked: Customers checked.
+        min_silence_days: Shortest silence that is reported.
+        hours: How long the log is.
+    """
+    if hours <= 24 * min_silence_days:
+        text = (
+            f"The log is shorter than the {min_silence_days:g} days of silence from which on somebody counts as gone."
+        )
+        return Section(id="stopped", title="Customers who stopped", text=text)
+    rule = (
+        f"{plural(checked, 'customer')} checked: who is silent for {min_silence_days:g} days or more, and for too "
+        "long by the share of days on which they used to call."
+    )
+    if not stopped:
+        return Section(id="stopped", title="Customers who stopped", text=f"Nobody stopped calling. {rule}")
+    table = Table.of(
+        "stopped",
+        "Customers who stopped calling, the dearest first",
+        (
+            Column(name="customer", label="Customer", role="dimension", dimension="customer_id"),
+            Column(name="since", label="Silent since", unit="date"),
+            Column(name="silent_days", label="Silent for", unit="days"),
+            Column(name="active_days", label="Days with calls", unit="days"),
+            Column(name="span_days", label="Days from first to last", unit="days"),
+            Column(name="calls_per_day", label="Calls on a typical day", unit="count"),
+            Column(name="tier", label="Tier", role="dimension", dimension="subscription_tier"),
+            Column(name="revenue", label="Revenue a month at risk", unit="usd", role="measure"),
+        ),
+        [
+            (
+                s.customer,
+                s.since,
+                round(s.silent_days, 1),
+                s.active_days,
+                s.span_days,
+                s.calls_per_day,
+                s.tier or "unknown",
+                s.revenue,
+            )
+            for s in stopped
+        ],
+        total=True,
+        note="Revenue is the price of the latest known tier for a calendar month; empty where no price is known.",
+    )
+    return Section(
+        id="stopped",
+        title="Customers who stopped",
+        text=f"{plural(len(stopped), 'customer')} stopped calling: {revenue_text(stopped)}. {rule}",
+        blocks=(table,),
+    )
+
+
+def _weeks(decline: Decline) -> str:
+    return plural(decline.span_days // 7, "week")
+
+
+def decline_finding(decline: Decline) -> Finding:
+    """One finding for all who decline."""
+    customers = decline.customers
+    before, after = sum(c.before for c in customers), sum(c.after for c in customers)
+    known = decline.cycle_excluded
+    return Finding(
+        id="declining",
+        title=(
+            f"Use declines at {plural(len(customers), 'customer')} ({_names(customers)}): together "
+            f"{percent(100 * (1 - after / before), 0)} fewer calls in the last {_weeks(decline)} than in the "
+            f"{_weeks(decline)} before."
+        ),
+        who=_names(customers),
+        usd_per_month=(revenue_at_risk(customers) if known and any(c.revenue is not None for c in customers) else None),
+        confidence="medium" if known else "low",
+        why_sure=(
+            "Each fall is beyond what the spread of the days explains, and both spans hold a monthly cycle."
+            if known
+            else "Each fall is beyond what the spread of the days explains, but with less than eight weeks of data a "
+            "monthly cycle cannot be excluded; no revenue is called at risk for that reason."
+        ),
+        action=(
+            "Ask the account owners of the dearest ones whether use is moving elsewhere."
+            if known
+            else "Look again when the log holds eight weeks; until then, ask only where something else is known."
+        ),
+        section="declining",
+        severity="warning" if known else "info",
+    )
+
+
+def decline_section(decline: Decline, min_percent: float) -> Section:
+    """Who calls less than before, and how far that can be trusted."""
+    title = "Customers in decline"
+    if not decline.span_days:
+        return Section(
+            id="declining", title=title, text="With less than two whole weeks of data no decline can be told."
+        )
+    caveat = "" if decline.cycle_excluded else " With less than eight weeks of data a monthly cycle cannot be excluded."
+    compared = (
+        f"Compared: the last {_weeks(decline)} with the {_weeks(decline)} before, of "
+        f"{plural(decline.compared, 'customer')}; a fall counts from {min_percent:g} % on if the spread of the days "
+        f"does not explain it.{caveat}"
+    )
+    if not decline.customers:
+        return Section(id="declining", title=title, text=f"Nobody's use declines. {compared}")
+    table = Table.of(
+        "declining",
+        "Customers who call less, the dearest first",
+        (
+            Column(name="customer", label="Customer", role="dimension", dimension="customer_id"),
+            Column(name="before", label="Calls a day before", unit="count"),
+            Column(name="after", label="Calls a day lately", unit="count"),
+            Column(name="fall", label="Fall", unit="percent"),
+            Column(name="tier", label="Tier", role="dimension", dimension="subscription_tier"),
+            Column(name="revenue", label="Revenue a month", unit="usd", role="measure"),
+        ),
+        [
+            (c.customer, round(c.before, 2), round(c.after, 2), round(c.fall, 1), c.tier or "unknown", c.revenue)
+            for c in decline.customers
+        ],
+        total=True,
+        note="Days are capped at two typical days, so that a burst is no trend.",
+    )
+    return Section(
+        id="declining",
+        title=title,
+        text=f"Use declines at {plural(len(decline.customers), 'customer')}. {compared}",
+        blocks=(table,),
+    )

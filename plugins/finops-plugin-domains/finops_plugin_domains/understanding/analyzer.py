@@ -1,0 +1,305 @@
+"""What is spent, on what, why it moved, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import ClassVar
+
+from pydantic import Field, PositiveInt
+
+from finops_core import (
+    Analyzer,
+    Calls,
+    Chart,
+    Finding,
+    Metric,
+    Period,
+    Report,
+    Section,
+    count,
+    dollars,
+    hookimpl,
+    listing,
+    percent,
+    plural,
+)
+from finops_plugin_domains.understanding.breakdown import Groups, break_down, label, spend_section, tokens_section
+from finops_plugin_domains.understanding.cost_change import CostChange, cost_change
+from finops_plugin_domains.understanding.days import Days, days_of
+from finops_plugin_domains.understanding.forecast import Forecast, forecast
+from finops_plugin_domains.understanding.movement import because, change_findings, change_section, relative
+from finops_plugin_domains.understanding.outlook import (
+    HORIZONS,
+    forecast_findings,
+    forecast_metrics,
+    forecast_section,
+    range_text,
+)
+from finops_plugin_domains.understanding.usage import Usage, added
+
+
+class UnderstandingAnalyzer(Analyzer):
+    """Totals, breakdowns, the exact split of what moved cost, and a forecast that was tested."""
+
+    report_name: ClassVar[str] = "finops_understanding"
+    title: ClassVar[str] = "Understanding"
+    capability: ClassVar[str] = "Reporting & Analytics; Forecasting"
+    audience: ClassVar[str] = "FinOps leads, finance, engineering leads"
+    question: ClassVar[str] = "What do we spend, on what, and what next?"
+
+    material_percent: float = Field(default=5, gt=0, le=100)
+    """A change is a finding from this percentage of the earlier span's cost on."""
+    concentration_percent: float = Field(default=20, gt=0, le=100)
+    """A customer is a finding from this percentage of all cost on."""
+    interval_percent: float = Field(default=80, ge=50, le=99)
+    """How often a forecast's interval should hold what comes, in percent."""
+    history_days: PositiveInt = 90
+    """The forecast is fitted on at most this many days before the last call."""
+    trend_damping: float = Field(default=0.95, ge=0, lt=1)
+    """What is left of a trend's daily step one day further out: 0.95 lets a trend run on for 19 days in all."""
+
+    @hookimpl
+    def analyze(self, calls: Calls) -> Report:
+        """Report on the spend of the period."""
+        if calls.period is None:
+            return self.empty()
+        if not calls.total:
+            return self.empty(f"No calls from {calls.period}.")
+        days = days_of(calls, self.history_days)
+        groups = break_down(calls, days.models_of(calls.period))
+        expected = self._forecast(days)
+        within = days.of(calls.period)
+        dates = [str(calls.period.first + timedelta(days=i)) for i in range(calls.period.days)]
+        change = cost_change(calls, days.model_names)
+        findings = [
+            *([] if change is None else change_findings(change, calls, self.material_percent)),
+            *self._concentration(groups, calls.period),
+            *forecast_findings(days, expected, self.interval_percent),
+        ]
+        return self.report(
+            answer=_answer(groups, calls.period, change, expected),
+            metrics=_metrics(groups, days, change, expected),
+            findings=findings or [self._quiet(groups, calls)],
+            sections=(
+                _daily_section(dates, within),
+                spend_section(groups),
+                tokens_section(groups, dates, within),
+                Section(id="change", title="Why did cost move?", text=calls.comparison_text)
+                if change is None
+                else change_section(change),
+                forecast_section(days, expected, self.interval_percent),
+            ),
+            method=_METHOD,
+            assumptions=_assumptions(days, self.interval_percent),
+            comparison=calls.comparison_text,
+            headline="spend",
+            sparkline=tuple(float(u.cost) for u in within),
+        )
+
+    def _forecast(self, days: Days) -> Forecast | None:
+        costs = days.costs()
+        if len(costs) < 2:
+            return None
+        return forecast(
+            costs,
+            HORIZONS,
+            interval_percent=self.interval_percent,
+            damping=self.trend_damping,
+            skip=days.unfinished,
+        )
+
+    def _concentration(self, groups: Groups, period: Period) -> list[Finding]:
+        (total,) = groups[()]
+        customers = groups["customer_id",]
+        if len(customers) < 2 or not total.cost:
+            return []
+        mean = total.cost / len(customers)
+        return [
+            Finding(
+                id=f"concentration-{i}",
+                title=f"Customer {label(u.names)} causes {percent(u.cost / total.cost * 100)} of all cost "
+                f"({dollars(u.cost)}), {percent(u.calls / total.calls * 100)} of the calls.",
+                who=label(u.names),
+                usd_per_month=period.per_month(u.cost),
+                confidence="high",
+                why_sure=f"Logged cost of {plural(u.calls, 'call')}; the mean of the {count(len(customers))} customers "
+                f"is {dollars(mean)}.",
+                action=f"Check what {label(u.names)} pays against this, and give it a budget so that a change is seen.",
+                section="spend",
+                severity="warning",
+            )
+            for i, u in enumerate(customers, 1)
+            if u.cost / total.cost * 100 >= Decimal(repr(self.concentration_percent))
+        ]
+
+    def _quiet(self, groups: Groups, calls: Calls) -> Finding:
+        several = len(groups["customer_id",]) > 1
+        checked = [f"no customer causes {self.concentration_percent:g} % of the cost"] if several else []
+        if calls.comparison is not None:
+            checked.append(
+                f"spend did not move by {self.material_percent:g} %, neither in all nor for a customer or a feature on "
+                f"a model ({calls.comparison})"
+            )
+        if not checked:
+            return Finding(
+                id="nothing-unusual",
+                title="Too little to judge: there is a single customer, and no earlier span to compare with.",
+                confidence="low",
+                why_sure=calls.comparison_text,
+                action="Look again when the log is longer.",
+                section="spend",
+            )
+        return Finding(
+            id="nothing-unusual",
+            title=f"Nothing unusual: {listing(checked)}.",
+            confidence="low" if calls.comparison is None else "high",
+            why_sure=calls.comparison_text if calls.comparison is None else "Every one of them was checked.",
+            action="Nothing to do.",
+            section="spend",
+            severity="good",
+        )
+
+
+def _daily_section(dates: Sequence[str], daily: Sequence[Usage]) -> Section:
+    costs = [u.cost for u in daily]
+    dearest = max(range(len(costs)), key=lambda i: (costs[i], -i))
+    mean = sum(costs, Decimal(0)) / len(costs)
+    text = f"A day cost {dollars(mean)} on average; the dearest, {dates[dearest]}, cost {dollars(costs[dearest])}."
+    if len(dates) == 1:
+        text = f"The only day, {dates[0]}, cost {dollars(costs[0])}."
+    chart = Chart(
+        id="cost-per-day",
+        kind="line",
+        title="What did each day cost?",
+        takeaway=text,
+        description=f"Cost of each of {plural(len(dates), 'day')}.",
+        x={"label": "Day", "unit": "date"},
+        y={"label": "Cost", "unit": "usd"},
+        categories=tuple(dates),
+        series=({"name": "Cost", "values": costs},),
+    )
+    return Section(id="days", title="What did each day cost?", text=text, blocks=(chart,))
+
+
+def _assumptions(days: Days, interval_percent: float) -> tuple[str, ...]:
+    notes = [
+        "A call without a feature, organisation, product or task is shown as a group of its own, without a name.",
+        "The forecast carries on what calls cost; it knows nothing of contracts, new customers or coming prices.",
+        f"Forecast intervals are meant to hold {percent(interval_percent, 0)} of outcomes, and suppose that days vary "
+        "independently around their expectation.",
+    ]
+    if days.unfinished:
+        notes.append(
+            f"{days.date(len(days.usage) - 1)} was not over at the last call: it counts in all totals, and not in the "
+            "forecast, which starts on the day after."
+        )
+    if days.begins_late:
+        notes.append(f"{days.first} began before the first call of the log: the forecast leaves it out.")
+    return tuple(notes)
+
+
+_METHOD = (
+    "Cost is what the log says, added up as decimals; every table adds up to the total to the last digit.",
+    "Why cost moved: for every customer, model and feature, calls x tokens per call by class (uncached input, cache "
+    "read, cache write, output) x catalogue price per token at the calls' dates x logged over catalogue cost. Volume, "
+    "intensity and price are the changes of the first three, each with the other factors at the mean of both spans; "
+    "mix is what is left. What appears or disappears as a whole is volume.",
+    "Forecast: the mean, the same weekday of the last week, and weekdays with a damped trend by least squares compete "
+    "on held-back weeks; the one with the smallest mean absolute error of a day is used. The interval follows from the "
+    "noise around its fit and the uncertainty of the fit, widened if held-back weeks missed by more.",
+    "Cost per 1k tokens = cost / (input + output tokens) x 1,000. Cache hit rate = input tokens read from a cache / "
+    "all input tokens.",
+)
+
+
+def _answer(groups: Groups, period: Period, change: CostChange | None, expected: Forecast | None) -> str:
+    (total,) = groups[()]
+    dearest = groups["provider", "model"][0]
+    parts = [
+        f"{dollars(total.cost)} was spent on {plural(total.calls, 'call')} in {plural(period.days, 'day')}, "
+        f"{'all' if dearest.cost == total.cost else percent(dearest.cost / total.cost * 100)} of it on "
+        f"{label(dearest.names)}"
+        if total.cost
+        else f"{plural(total.calls, 'call')} in {plural(period.days, 'day')} cost nothing"
+    ]
+    if change is not None:
+        moved, before = change.total, plural(change.comparison.previous.days, "day")
+        if moved.change:
+            verb = "rose" if moved.change > 0 else "fell"
+            parts.append(
+                f"against the {before} before, cost {verb} by {dollars(abs(moved.change))}{relative(moved)}, "
+                f"{because(moved)}"
+            )
+        else:
+            parts.append(f"cost is what it was in the {before} before")
+    if expected is not None:
+        month = expected.outlooks[0]
+        parts.append(f"the next {month.days} days are expected to cost {range_text(month)}")
+    return f"{'; '.join(parts)}."
+
+
+def _metrics(groups: Groups, days: Days, change: CostChange | None, expected: Forecast | None) -> list[Metric]:
+    (total,) = groups[()]
+    now = before = None
+    if change is not None:
+        now, before = added(days.of(change.comparison.current)), added(days.of(change.comparison.previous))
+    return [
+        Metric(
+            id="spend",
+            label="Spend",
+            value=total.cost,
+            unit="usd",
+            current=now and now.cost,
+            previous=before and before.cost,
+            better="lower",
+            home=1,
+        ),
+        Metric(
+            id="calls",
+            label="Calls",
+            value=total.calls,
+            unit="count",
+            current=now and now.calls,
+            previous=before and before.calls,
+        ),
+        Metric(
+            id="customers",
+            label="Active customers",
+            value=len(groups["customer_id",]),
+            unit="count",
+            current=change and change.customers[1],
+            previous=change and change.customers[0],
+            better="higher",
+        ),
+        Metric(
+            id="tokens",
+            label="Tokens",
+            value=total.tokens,
+            unit="tokens",
+            current=now and now.tokens,
+            previous=before and before.tokens,
+        ),
+        Metric(
+            id="cost-per-1k-tokens",
+            label="Cost per 1k tokens",
+            value=total.cost_per_1k_tokens,
+            unit="usd",
+            current=now and now.cost_per_1k_tokens,
+            previous=before and before.cost_per_1k_tokens,
+            better="lower",
+            note="Cost / (input + output tokens) x 1,000.",
+        ),
+        Metric(
+            id="cache-hit-rate",
+            label="Cache hit rate",
+            value=total.cache_hit_percent,
+            unit="percent",
+            current=now and now.cache_hit_percent,
+            previous=before and before.cache_hit_percent,
+            better="higher",
+            note="Input tokens read from a cache / all input tokens.",
+        ),
+        *forecast_metrics(expected),
+    ]

@@ -1,0 +1,197 @@
+"""What was spent on what: the same sums along every dimension, each adding up to the total."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from finops_core import Calls, Chart, Column, Section, Table, count, dollars, listing, percent, plural
+from finops_plugin_domains.understanding.usage import SUMS, Usage, added, grouped, ranked, usage
+
+Groups = dict[tuple[str, ...], list[Usage]]
+
+DIMENSIONS: tuple[tuple[str, ...], ...] = (
+    ("provider",),
+    ("provider", "model"),
+    ("customer_id",),
+    ("organization_id",),
+    ("product_id",),
+    ("feature_id",),
+    ("task_type",),
+)
+"""Columns of the call log by which spend is broken down; a model is told apart by who serves it."""
+
+LABELS = {
+    "provider": "Provider",
+    "model": "Model",
+    "customer_id": "Customer",
+    "organization_id": "Organisation",
+    "product_id": "Product",
+    "feature_id": "Feature",
+    "task_type": "Task",
+}
+"""What a dimension is called in a heading."""
+
+
+def break_down(calls: Calls, models: Sequence[Usage]) -> Groups:
+    """Usage in the period by every dimension, the dearest group first; ``()`` holds the total.
+
+    Args:
+        calls: At least one call.
+        models: The period's usage by provider and model.
+    """
+    columns = [dimension[0] for dimension in DIMENSIONS if dimension[0] != "provider"]
+    absent = ", ".join(f"grouping({column}) AS no_{column}" for column in columns)
+    sets = ", ".join(f"({column})" for column in columns)
+    read: dict[str, list[Usage]] = {column: [] for column in columns}
+    for row in calls.rows(f"SELECT {', '.join(columns)}, {absent}, {SUMS} FROM calls GROUP BY GROUPING SETS ({sets})"):
+        (column,) = (column for column in columns if not row[f"no_{column}"])
+        read[column].append(usage(row, (row[column],)))
+    return {
+        (): [added(models)],
+        ("provider",): grouped(models, 1),
+        ("provider", "model"): ranked(models),
+        **{(column,): ranked(rows) for column, rows in read.items()},
+    }
+
+
+def label(names: Sequence[str | None]) -> str:
+    """A group's name in a sentence or on an axis; a model is named with its provider."""
+    return " / ".join("(none)" if name is None else name for name in names)
+
+
+def named(name: str | None, noun: str) -> str:
+    """A name in a sentence; calls without one are called so."""
+    return f"calls without a {noun}" if name is None else name
+
+
+def dimension_columns(dimension: Sequence[str]) -> list[Column]:
+    """The table columns that name a group."""
+    return [Column(name=c, label=LABELS[c], role="dimension", dimension=c) for c in dimension]
+
+
+def spend_section(groups: Groups) -> Section:
+    """Cost, calls and tokens along every dimension, each table adding up to the total."""
+    (total,) = groups[()]
+    tables = [_table(dimension, groups[dimension], total) for dimension in DIMENSIONS]
+    models = groups["provider", "model"][:12]
+    chart = Chart(
+        id="cost-by-model",
+        kind="bar",
+        title="Which models cost most?",
+        takeaway=_dearest("model", models, total),
+        description=f"Cost of the {plural(len(models), 'dearest model')} over the period, dearest first.",
+        x={"label": "Model"},
+        y={"label": "Cost", "unit": "usd"},
+        categories=tuple(label(u.names) for u in models),
+        series=({"name": "Cost", "values": [u.cost for u in models]},),
+    )
+    text = " ".join(_dearest(noun, groups[dimension], total) for noun, dimension in _NOUNS)
+    return Section(id="spend", title="What is the money spent on?", text=text, blocks=(chart, *tables))
+
+
+_NOUNS = (("provider", ("provider",)), ("model", ("provider", "model")), ("task", ("task_type",)))
+
+
+def _dearest(noun: str, rows: Sequence[Usage], total: Usage) -> str:
+    if len(rows) == 1:
+        (name, *_) = rows[0].names
+        return f"No call names a {noun}." if name is None else f"All calls are on one {noun}, {label(rows[0].names)}."
+    top = rows[:3]
+    if not total.cost:
+        return f"None of the {plural(len(rows), noun)} cost anything."
+    shares = [f"{label(u.names)} ({percent(u.cost / total.cost * 100)})" for u in top]
+    return f"The dearest {noun + 's' if len(top) > 1 else noun} are {listing(shares)}."
+
+
+def _table(dimension: tuple[str, ...], rows: Sequence[Usage], total: Usage) -> Table:
+    noun = LABELS[dimension[-1]].lower()
+    return Table.of(
+        f"by-{noun}",
+        f"Spend by {noun}",
+        [
+            *dimension_columns(dimension),
+            Column(name="cost_usd", label="Cost", unit="usd", role="measure"),
+            Column(name="share", label="Share of cost", unit="percent"),
+            Column(name="calls", label="Calls", unit="count", role="measure"),
+            Column(name="input_tokens", label="Input tokens", unit="tokens", role="measure"),
+            Column(name="cache_read_tokens", label="of which cached", unit="tokens", role="measure"),
+            Column(name="output_tokens", label="Output tokens", unit="tokens", role="measure"),
+            Column(name="cost_per_1k", label="Cost per 1k tokens", unit="usd"),
+            Column(name="cache_hit", label="Cache hit rate", unit="percent"),
+        ],
+        [
+            (
+                *u.names,
+                u.cost,
+                u.cost / total.cost * 100 if total.cost else None,
+                u.calls,
+                u.input_tokens,
+                u.cache_read_tokens,
+                u.output_tokens,
+                u.cost_per_1k_tokens,
+                u.cache_hit_percent,
+            )
+            for u in rows
+        ],
+        total=True,
+    )
+
+
+def tokens_section(groups: Groups, days: Sequence[str], daily: Sequence[Usage]) -> Section:
+    """Tokens in, out and cached, and what a thousand of them cost."""
+    (total,) = groups[()]
+    if not total.tokens:
+        return Section(id="tokens", title="What do tokens cost?", text="None of the calls used any tokens.")
+    uncached = total.input_tokens - total.cache_read_tokens - total.cache_write_tokens
+    classes = (
+        ("Input, not cached", uncached),
+        ("Input, read from a cache", total.cache_read_tokens),
+        ("Input, written to a cache", total.cache_write_tokens),
+        ("Output, without reasoning", total.output_tokens - total.reasoning_tokens),
+        ("Output, reasoning", total.reasoning_tokens),
+    )
+    table = Table.of(
+        "token-classes",
+        "Tokens by class",
+        [
+            Column(name="class", label="Class", role="dimension"),
+            Column(name="tokens", label="Tokens", unit="tokens", role="measure"),
+            Column(name="share", label="Share", unit="percent"),
+        ],
+        [(name, n, n / total.tokens * 100) for name, n in classes],
+        total=True,
+    )
+    chart = Chart(
+        id="tokens-per-day",
+        kind="bar",
+        title="How many tokens a day, and how many of them cached?",
+        description="Tokens of every day, stacked: input that was not read from a cache, input that was, output.",
+        x={"label": "Day", "unit": "date"},
+        y={"label": "Tokens", "unit": "tokens"},
+        categories=tuple(days),
+        series=(
+            {"name": "Input, not read from a cache", "values": [u.input_tokens - u.cache_read_tokens for u in daily]},
+            {"name": "Input, read from a cache", "values": [u.cache_read_tokens for u in daily]},
+            {"name": "Output", "values": [u.output_tokens for u in daily]},
+        ),
+        stacked=True,
+    )
+    return Section(id="tokens", title="What do tokens cost?", text=_tokens_text(groups, total), blocks=(chart, table))
+
+
+def _tokens_text(groups: Groups, total: Usage) -> str:
+    text = f"{count(total.input_tokens)} tokens went in and {count(total.output_tokens)} came out"
+    if total.cost_per_1k_tokens is not None:
+        text += f", {dollars(total.cost_per_1k_tokens)} for a thousand"
+    text += "."
+    if total.cache_hit_percent is not None:
+        text += f" {percent(total.cache_hit_percent)} of the input was read from a cache."
+    priced = [u for u in groups["provider", "model"] if u.cost_per_1k_tokens]
+    if len(priced) > 1:
+        ranked = sorted(priced, key=lambda u: (u.cost_per_1k_tokens or 0, label(u.names)))
+        low, high = ranked[0], ranked[-1]
+        text += (
+            f" A thousand tokens cost least on {label(low.names)} ({dollars(low.cost_per_1k_tokens or 0)}) and most on "
+            f"{label(high.names)} ({dollars(high.cost_per_1k_tokens or 0)})."
+        )
+    return text

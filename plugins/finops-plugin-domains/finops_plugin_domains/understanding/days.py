@@ -1,0 +1,114 @@
+"""The days of the log: what each cost on which model, and which of them are whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from finops_core import Calls, Period
+from finops_plugin_domains.understanding.usage import SUMS, Usage, added, grouped, usage
+
+SLACK_MINUTES = 30
+"""A day at an end of the log is whole unless its calls begin later, or end earlier, than usual by more than this."""
+
+
+@dataclass(frozen=True)
+class Days:
+    """Consecutive days up to the one of the last call, with the usage of each.
+
+    Attributes:
+        first: The first day.
+        models: For each day its usage by provider and model; nothing on a day without calls.
+        whole: Which of them, as a slice, are whole days that a forecast can be fitted on.
+        begins_late: Whether the log begins in the middle of the first day.
+        unfinished: How many of the last days are not whole: 1 if the log ends in the middle of a day, else 0.
+    """
+
+    first: date
+    models: tuple[tuple[Usage, ...], ...]
+    whole: slice
+    begins_late: bool
+    unfinished: int
+
+    def date(self, i: int) -> date:
+        """The date of the i-th day; those after the last one are still to come."""
+        return self.first + timedelta(days=i)
+
+    @cached_property
+    def usage(self) -> tuple[Usage, ...]:
+        """The usage of each day; a day without calls is all zero."""
+        return tuple(added(models) for models in self.models)
+
+    def of(self, period: Period) -> list[Usage]:
+        """The usage of every day of a period; days outside of these are zero."""
+        start = (period.first - self.first).days
+        return [self.usage[i] if 0 <= i < len(self.usage) else added(()) for i in range(start, start + period.days)]
+
+    def models_of(self, period: Period) -> list[Usage]:
+        """The usage of a period by provider and model, the dearest first."""
+        start = max(0, (period.first - self.first).days)
+        end = (period.last - self.first).days + 1
+        return grouped((u for day in self.models[start:end] for u in day), 2)
+
+    @property
+    def model_names(self) -> set[tuple[str, str]]:
+        """Provider and model of every call."""
+        return {(str(u.names[0]), str(u.names[1])) for day in self.models for u in day}
+
+    def costs(self) -> npt.NDArray[np.float64]:
+        """Dollars of every whole day."""
+        return np.array([float(u.cost) for u in self.usage[self.whole]])
+
+    def monthly_rate(self) -> tuple[float, int]:
+        """Dollars in 30 days at the mean of the last whole days, and how many these are: at most 30."""
+        recent = self.costs()[-30:]
+        return float(recent.mean()) * 30, len(recent)
+
+
+def days_of(calls: Calls, history_days: int) -> Days:
+    """The last ``history_days`` days up to the period's last call, and all days that are reported or compared.
+
+    Raises:
+        ValueError: There is no call in the period.
+    """
+    if calls.period is None or calls.log_period is None or calls.now is None:
+        raise ValueError("a period without calls has no days")
+    last = calls.now.date()
+    first = min(calls.period.first, last - timedelta(days=history_days - 1))
+    if calls.comparison is not None:
+        first = min(first, calls.comparison.previous.first)
+    first = max(first, calls.log_period.first)
+    days: dict[date, list[dict[str, Any]]] = {}
+    for row in calls.rows(
+        f"""
+        SELECT date_trunc('day', timestamp) AS day, provider, model, min(timestamp) AS first_call,
+            max(timestamp) AS last_call, {SUMS}
+        FROM history WHERE timestamp >= $first GROUP BY 1, 2, 3
+        """,
+        first=datetime.combine(first, time()),
+    ):
+        days.setdefault(row["day"].date(), []).append(row)
+    dates = [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    models = tuple(tuple(usage(row, (row["provider"], row["model"])) for row in days.get(day, ())) for day in dates)
+    begins = {day: min(_minutes(row["first_call"]) for row in rows) for day, rows in days.items()}
+    ends = {day: max(_minutes(row["last_call"]) for row in rows) for day, rows in days.items()}
+    begins_late = first == calls.log_period.first and _beyond(begins, first) > SLACK_MINUTES
+    unfinished = int(last == calls.log_period.last and _beyond(ends, last) < -SLACK_MINUTES)
+    end = len(dates) - unfinished
+    return Days(first, models, slice(max(int(begins_late), end - history_days), end), begins_late, unfinished)
+
+
+def _beyond(minutes: dict[date, float], day: date) -> float:
+    """How many minutes later than on the median other day; 0 without another day."""
+    others = [value for other, value in minutes.items() if other != day]
+    return minutes[day] - median(others) if others else 0.0
+
+
+def _minutes(moment: datetime) -> float:
+    return moment.hour * 60 + moment.minute + moment.second / 60

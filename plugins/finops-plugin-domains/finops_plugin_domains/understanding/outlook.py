@@ -1,0 +1,189 @@
+"""The forecast as a section, as metrics and as a finding."""
+
+from __future__ import annotations
+
+from finops_core import Chart, Column, Finding, Metric, Section, Series, Table, dollars, percent, plural
+from finops_plugin_domains.understanding.days import Days
+from finops_plugin_domains.understanding.forecast import FEWEST_DAYS, HELD_BACK, Forecast, Outlook
+
+HORIZONS = (30, 90, 365)
+"""Days ahead."""
+
+
+def forecast_section(days: Days, forecast: Forecast | None, interval_percent: float) -> Section:
+    """What the coming days are expected to cost, how that was found, and how well it did on days it had not seen."""
+    if forecast is None:
+        return Section(
+            id="forecast",
+            title="What will it cost next?",
+            text="The log holds less than two whole days: one day says nothing about the next, so nothing is forecast.",
+        )
+    blocks: list[Chart | Table] = [_chart(days, forecast), _horizons(forecast, interval_percent)]
+    if forecast.trials:
+        blocks.append(_trials(forecast))
+    return Section(
+        id="forecast",
+        title="What will it cost next?",
+        text=f"{_expectation(forecast, interval_percent)} {_experience(forecast)}",
+        blocks=tuple(blocks),
+    )
+
+
+def range_text(outlook: Outlook) -> str:
+    """The expected cost with its interval, such as ``$120.00 ($100.00 to $140.00)``."""
+    if outlook.lower is None or outlook.upper is None:
+        return dollars(outlook.expected)
+    return f"{dollars(outlook.expected)} ({dollars(outlook.lower)} to {dollars(outlook.upper)})"
+
+
+def _expectation(forecast: Forecast, interval_percent: float) -> str:
+    month = forecast.outlooks[0]
+    text = f"The {plural(month.days, 'day')} after the last call are expected to cost {range_text(month)}"
+    if month.lower is None:
+        return (
+            f"{text}, at the mean of {plural(forecast.days, 'whole day')}. That is little to go by: below two weeks "
+            "of days neither a weekly season nor an interval can be known, and a longer horizon is the same rate "
+            "carried on."
+        )
+    return f"{text}; the interval should hold {percent(interval_percent, 0)} of the time."
+
+
+def _experience(forecast: Forecast) -> str:
+    held = forecast.held_back
+    if held is None:
+        return ""
+    text = (
+        f"The method is {forecast.method.name}, fitted on {plural(forecast.days, 'whole day')}. Held back, the last "
+        f"week was forecast at {dollars(held.forecast)} and cost {dollars(held.actual)}"
+    )
+    if held.error_percent is not None:
+        text += f" (an error of {percent(held.error_percent)})"
+    text += f"; {held.days_inside} of its {HELD_BACK} days fell inside their interval."
+    if len(forecast.trials) == 1:
+        return f"{text} The weekday methods need three weeks of days to be tried."
+    if not held.weeks:
+        return f"{text} Below four weeks of days the method was chosen on that same week, so the error flatters it."
+    weeks = plural(held.weeks, "earlier, overlapping week")
+    return (
+        f"{text} The method was chosen on {weeks}, {held.weeks_inside} of which fell inside the interval. The interval "
+        "covers day-to-day noise and the fit, not a new customer, price or product; beyond the "
+        f"{forecast.days} days of history it carries today's level on."
+    )
+
+
+def _chart(days: Days, forecast: Forecast) -> Chart:
+    past = [u.cost for u in days.usage]
+    coming = HORIZONS[0]
+    categories = tuple(days.date(i).isoformat() for i in range(len(past) + coming))
+    gap: list[None] = [None] * len(past)
+    tail = [None] * coming
+    series = [
+        Series(name="Cost", values=(*past, *tail)),
+        Series(name="Expected", values=(*gap, *forecast.daily[:coming].tolist()), role="forecast"),
+    ]
+    if len(forecast.daily_lower):
+        series += [
+            Series(name="Low", values=(*gap, *forecast.daily_lower[:coming].tolist()), role="lower"),
+            Series(name="High", values=(*gap, *forecast.daily_upper[:coming].tolist()), role="upper"),
+        ]
+    return Chart(
+        id="forecast-daily",
+        kind="line",
+        title="What did days cost, and what should the next 30 cost?",
+        takeaway=f"Expected: {range_text(forecast.outlooks[0])} in {plural(coming, 'day')}.",
+        description=f"Daily cost of {plural(len(past), 'day')}, then the expected cost of the next {coming} days "
+        + ("with its interval." if len(forecast.daily_lower) else "without an interval."),
+        x={"label": "Day", "unit": "date"},
+        y={"label": "Cost", "unit": "usd"},
+        categories=categories,
+        series=tuple(series),
+    )
+
+
+def _horizons(forecast: Forecast, interval_percent: float) -> Table:
+    return Table.of(
+        "forecast-horizons",
+        "Expected cost",
+        [
+            Column(name="days", label="Days ahead", unit="days", role="dimension"),
+            Column(name="expected", label="Expected", unit="usd"),
+            Column(name="lower", label="Low", unit="usd"),
+            Column(name="upper", label="High", unit="usd"),
+        ],
+        [(o.days, o.expected, o.lower, o.upper) for o in forecast.outlooks],
+        note=f"Low and high hold {percent(interval_percent, 0)} of outcomes if spend goes on as it did."
+        if forecast.days >= FEWEST_DAYS
+        else "No interval can be given below two weeks of days.",
+    )
+
+
+def _trials(forecast: Forecast) -> Table:
+    return Table.of(
+        "forecast-methods",
+        "Methods on held-back weeks",
+        [
+            Column(name="method", label="Method", role="dimension"),
+            Column(name="error", label="Mean error of a day", unit="percent"),
+            Column(name="chosen", label="Chosen"),
+        ],
+        [(t.method.name, t.error_percent, "yes" if t.method is forecast.method else "no") for t in forecast.trials],
+        note="The mean absolute error of a day, as a share of the mean day.",
+    )
+
+
+def forecast_metrics(forecast: Forecast | None) -> list[Metric]:
+    """The next 30 days, and the Forecast Accuracy KPI."""
+    month = forecast.outlooks[0] if forecast else None
+    held = forecast.held_back if forecast else None
+    error = held.error_percent if held else None
+    return [
+        Metric(
+            id="forecast-30d",
+            label="Next 30 days",
+            value=month and month.expected,
+            unit="usd",
+            note=f"Between {dollars(month.lower)} and {dollars(month.upper)}."
+            if month and month.lower is not None and month.upper is not None
+            else "Too few days for an interval.",
+        ),
+        Metric(
+            id="forecast-accuracy",
+            label="Forecast accuracy",
+            value=None if error is None else max(0.0, 100 - abs(error)),
+            unit="percent",
+            better="higher",
+            note="100 - |forecast - actual| / actual x 100 of the last whole week, which the forecast had not seen."
+            if held
+            else "Unknown: below two weeks of whole days no week can be held back.",
+        ),
+    ]
+
+
+def forecast_findings(days: Days, expected: Forecast | None, interval_percent: float) -> list[Finding]:
+    """A finding if the whole interval of the next 30 days lies on one side of the rate of the last days."""
+    if expected is None:
+        return []
+    month = expected.outlooks[0]
+    rate, recent = days.monthly_rate()
+    if month.lower is None or month.upper is None or month.lower <= rate <= month.upper:
+        return []
+    rises = month.expected > rate
+    held = expected.held_back
+    error = held.error_percent if held else None
+    return [
+        Finding(
+            id="forecast-moves",
+            title=f"Spend is heading {'up' if rises else 'down'}: the next {month.days} days are expected to cost "
+            f"{range_text(month)}, against {dollars(rate)} at the rate of the last {plural(recent, 'day')}.",
+            who="all calls",
+            usd_per_month=abs(month.expected - rate),
+            confidence="low" if error is None or abs(error) > 25 else "medium" if abs(error) > 10 else "high",
+            why_sure=f"The {percent(interval_percent, 0)} interval leaves the past rate out"
+            + ("." if error is None else f"; the last week was forecast with an error of {percent(error)}."),
+            action="Raise the budget or slow the growth before it is spent."
+            if rises
+            else "Release budget, or find out which customers went quiet.",
+            section="forecast",
+            severity="warning" if rises else "info",
+        )
+    ]

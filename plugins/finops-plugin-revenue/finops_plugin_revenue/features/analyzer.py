@@ -1,0 +1,184 @@
+"""Which features earn their cost: cost, use, attributed revenue, margin, growth, and what to do with each."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar
+
+from pydantic import Field, PositiveInt
+
+from finops_core import Analyzer, Calls, Metric, Report, dollars, hookimpl, percent, plural
+from finops_plugin_revenue.features import sections
+from finops_plugin_revenue.features.economics import Economics
+from finops_plugin_revenue.features.findings import findings
+from finops_plugin_revenue.features.use import Features, SplitBy
+from finops_plugin_revenue.features.verdicts import Rule
+
+
+class FeaturesAnalyzer(Analyzer):
+    """Weighs what each feature costs against the revenue that its use stands for."""
+
+    report_name: ClassVar[str] = "feature_economics"
+    title: ClassVar[str] = "Feature economics"
+    capability: ClassVar[str] = "KPIs & Benchmarking"
+    audience: ClassVar[str] = "Product managers"
+    question: ClassVar[str] = "Which features earn their cost?"
+
+    split_by: SplitBy = "calls"
+    """What a customer's revenue is split over its features by: calls or tokens, never cost."""
+    fix_below_percent: float = Field(default=20, lt=100)
+    """A feature with a margin below this needs fixing."""
+    invest_from_percent: float = Field(default=50, lt=100)
+    """A growing feature with a margin from here on is worth investing in."""
+    growth_percent: float = Field(default=10, ge=0)
+    """By how much calls must grow beyond the growth of all calls to count as growth."""
+    adoption_percent: float = Field(default=10, ge=0, le=100)
+    """A feature used by fewer of the active customers is niche."""
+    leak_percent: float = Field(default=25, gt=0)
+    """A cost per call that rises by this much is a leak."""
+    compared_calls: PositiveInt = 30
+    """Growth and leaks are judged only with so many calls of the feature in both spans."""
+
+    @hookimpl
+    def analyze(self, calls: Calls) -> Report:
+        """Add up each feature's use, split each customer's revenue over it, and judge."""
+        if calls.period is None or not calls.total:
+            return self.empty()
+        rule = Rule(
+            self.fix_below_percent,
+            self.invest_from_percent,
+            self.growth_percent,
+            self.adoption_percent,
+            self.leak_percent,
+            self.compared_calls,
+        )
+        economics = Economics.read(calls, rule, self.split_by)
+        return self.report(
+            answer=_answer(economics),
+            metrics=_metrics(economics),
+            findings=findings(economics),
+            sections=(
+                sections.verdicts(economics),
+                sections.economics(economics),
+                sections.growth(economics),
+                sections.attribution(economics),
+            ),
+            method=(
+                "A customer's revenue of the period is split over the features it used in proportion to "
+                f"{self.split_by}, by largest remainder at nine digits, so that features add up to the revenue "
+                "exactly.",
+                "Margin is that revenue less the cost of the same customers' calls; calls of customers without a known "
+                "revenue are in a feature's cost, not in its margin.",
+                "Adoption is the share of customers with a call in the period who used the feature.",
+                str(economics.rule),
+            ),
+            assumptions=(
+                "Revenue is what the customers' tiers cost for the days of the period; that a feature's use stands for "
+                "a part of it is an allocation rule, not a measurement of what the feature is worth to them.",
+            ),
+            comparison=calls.comparison_text,
+            headline="earning",
+            sparkline=tuple(
+                float(row["cost"])
+                for row in calls.rows(
+                    "SELECT CAST(timestamp AS DATE) AS day, sum(cost_usd) AS cost FROM calls "
+                    "GROUP BY CAST(timestamp AS DATE) ORDER BY day"
+                )
+            ),
+        )
+
+
+def _answer(e: Economics) -> str:
+    named = e.named
+    cost = sum((use.cost for use in e.features.values()), Decimal(0))
+    if not named:
+        return f"Nothing can be said about features: none of the calls, {dollars(cost)} together, names one."
+    dearest = f"{named[0].name} costs most ({dollars(named[0].cost)} of {dollars(cost)})"
+    judged = [use for use in named if use.margin is not None]
+    if not judged:
+        return f"{dearest}; whether a feature earns its cost cannot be known, as no customer has a known revenue."
+    bad = e.judged("fix", "retire")
+    if not bad:
+        thin = min(judged, key=lambda use: (101 if use.margin_percent is None else use.margin_percent, use.name))
+        margin = "no revenue" if thin.margin_percent is None else f"a margin of {percent(thin.margin_percent)}"
+        if len(named) == 1:
+            return f"{thin.name}, the only feature, has {margin} ({e.rule.fix_below:g} % is wanted)."
+        return (
+            f"{plural(len(judged), 'feature has', 'features have')} at least the {e.rule.fix_below:g} % margin wanted; "
+            f"the thinnest is {thin.name} with {margin}; {dearest}."
+        )
+    worst = min(bad, key=lambda use: (use.margin or 0, use.name))
+    return (
+        f"{len(bad)} of {plural(len(judged), 'feature')} {'needs' if len(bad) == 1 else 'need'} work: "
+        f"{worst.name} first, with {e.verdicts[worst.name].why}; {dearest}."
+    )
+
+
+def _sum(features: Features, name: str) -> Decimal | None:
+    """A sum over features; ``None`` where no feature has a known amount."""
+    amounts = [getattr(use, name) for use in features.values()]
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, Decimal(0)) if known else None
+
+
+def _metrics(e: Economics) -> tuple[Metric, ...]:
+    def both(name: str) -> dict[str, Decimal | None]:
+        return {
+            "value": _sum(e.features, name),
+            "current": _sum(e.current, name),
+            "previous": _sum(e.previous, name),
+        }
+
+    def per_call(features: Features) -> Decimal | None:
+        calls = sum(use.calls for use in features.values())
+        cost = _sum(features, "cost")
+        return cost / calls if calls and cost is not None else None
+
+    judged = [use for use in e.named if use.margin is not None]
+    earning = len(judged) - len(e.judged("fix", "retire"))
+    unnamed = e.features.get(None)
+    cost = _sum(e.features, "cost") or Decimal(0)
+    return (
+        Metric(
+            id="earning",
+            label="Features that earn their cost",
+            value=earning if judged else None,
+            unit="count",
+            better="higher",
+            note=f"Of {plural(len(judged), 'feature')} with known revenue, those not to be fixed or retired.",
+        ),
+        Metric(id="cost", label="Cost", unit="usd", better="lower", **both("cost")),
+        Metric(
+            id="revenue",
+            label="Revenue attributed by use",
+            unit="usd",
+            better="higher",
+            note=f"Of customers with known revenue and a call, split by {e.split_by}.",
+            **both("revenue"),
+        ),
+        Metric(
+            id="margin",
+            label="Margin",
+            unit="usd",
+            better="higher",
+            note="Attributed revenue less the cost of the same customers.",
+            **both("margin"),
+        ),
+        Metric(
+            id="cost-per-call",
+            label="Cost per call",
+            value=per_call(e.features),
+            current=per_call(e.current),
+            previous=per_call(e.previous),
+            unit="usd",
+            better="lower",
+        ),
+        Metric(
+            id="without-feature",
+            label="Cost without a feature",
+            value=float(100 * unnamed.cost / cost) if unnamed and cost else 0 if cost else None,
+            unit="percent",
+            better="lower",
+            note="The share of cost whose calls name no feature.",
+        ),
+    )

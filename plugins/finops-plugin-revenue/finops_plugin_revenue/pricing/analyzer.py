@@ -1,0 +1,319 @@
+"""What to charge: four pricing models on the same calls, and the best hybrid that customers can be asked to bear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from finops_core import (
+    Analyzer,
+    Calls,
+    Finding,
+    Metric,
+    Report,
+    UsageError,
+    count,
+    dollars,
+    hookimpl,
+    nearest,
+    percent,
+    plural,
+)
+from finops_plugin_revenue.account_tables import metric, nobody_known, unknown_customers, unknown_finding
+from finops_plugin_revenue.accounts import Accounts, Spans, read_accounts
+from finops_plugin_revenue.pricing.hybrid import HybridTerms
+from finops_plugin_revenue.pricing.offers import (
+    Limit,
+    Missing,
+    Offer,
+    Terms,
+    best_offer,
+    make_offers,
+    percent_text,
+    tier_list,
+)
+from finops_plugin_revenue.pricing.plans import UsageUnit, outcome
+from finops_plugin_revenue.pricing.sections import cost_per, pricing_sections, trade_off, unpriced_sections
+from finops_plugin_revenue.profitability.margins import margin_percent
+
+Price = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
+Percent = Annotated[Decimal, Field(ge=0, le=100, max_digits=9, decimal_places=6)]
+
+
+class PricingAnalyzer(Analyzer):
+    """Flat, tiered, usage-based and hybrid prices on the same calls: revenue, margin, whose bill rises."""
+
+    report_name: ClassVar[str] = "pricing_strategy"
+    title: ClassVar[str] = "Pricing strategy"
+    capability: ClassVar[str] = "Unit Economics; Planning & Estimating"
+    audience: ClassVar[str] = "CFO, product management"
+    question: ClassVar[str] = "What should we charge?"
+
+    flat_price: Price | None = None
+    """Flat model: US dollars a calendar month for every customer; None derives the price that earns today's revenue."""
+    tier_prices: dict[str, Price] | None = None
+    """Tiered model: US dollars a calendar month of each tier; a tier that is not named keeps today's price."""
+    usage_unit: UsageUnit = "tokens"
+    """What usage-based and hybrid prices meter: tokens (in thousands), calls, or cost (logged dollars: a markup)."""
+    usage_price: Price | None = None
+    """Usage-based model: US dollars per 1,000 tokens, per call or per dollar of cost (1.3 is cost plus 30 %);
+    None derives the price that earns today's revenue."""
+    hybrid_base: Price | None = None
+    """Hybrid model: base price, US dollars a calendar month; None keeps each customer's tier price as its base."""
+    hybrid_included: Price | None = None
+    """Hybrid model: units included for each dollar of base (thousands of tokens, calls or dollars of cost);
+    None searches for it."""
+    hybrid_overage: Price | None = None
+    """Hybrid model: US dollars for each unit beyond the included ones; None searches for it."""
+    rise_percent: Annotated[Decimal, Field(ge=0, max_digits=9, decimal_places=6)] = Decimal(20)
+    """A bill that rises by more than this many percent counts as raised."""
+    raised_percent: Percent = Decimal(10)
+    """The search keeps to no more than this share of customers with a raised bill."""
+    leave_percent: Percent | None = None
+    """Share of the customers with a raised bill that leave; None shows what is left for every share, assuming none."""
+
+    @hookimpl
+    def analyze(self, calls: Calls) -> Report:
+        """The report on the calls of the period."""
+        if calls.period is None:
+            return self.empty()
+        if calls.total == 0:
+            return self.empty(f"No calls from {calls.period}.")
+        spans = read_accounts(calls)
+        accounts = spans[0]
+        if not accounts.known:
+            return self._unpriced(calls, spans)
+        limit = Limit(self.rise_percent, self.raised_percent)
+        hybrid = HybridTerms(self.usage_unit, self.hybrid_base, self.hybrid_included, self.hybrid_overage)
+        self._check_tiers(accounts)
+        terms = Terms(self.flat_price, self.tier_prices, self.usage_price, hybrid)
+        offers, missing = make_offers(accounts, terms, limit)
+        best = best_offer(offers, limit)
+        curve = trade_off(accounts, self.usage_unit, self.hybrid_base, limit)
+        return self.report(
+            answer=_answer(accounts, offers, best, limit),
+            metrics=_metrics(spans, best, limit, self.leave_percent),
+            findings=_findings(spans, best, missing, limit),
+            sections=pricing_sections(
+                accounts, offers, missing, best, curve, limit, self.usage_unit, self.leave_percent
+            ),
+            method=(
+                "Every model bills the same calls of the customers of known revenue: cost stays, revenue changes, so "
+                "that a gain in revenue is the same gain in margin.",
+                "Flat = price x calendar months charged; tiered = the tier's price for each charged day; usage-based = "
+                "price x units; hybrid = base + overage price x (units - included per dollar x base), if positive. "
+                "A month is charged by the day, as today; included usage counts over the charged days together.",
+                "Prices that are not set are derived: the flat and the usage price earn today's revenue. Search for "
+                "the hybrid: for each of up to 128 allowances at which some customer stands today, the highest overage "
+                "price that keeps to the limit and does not exceed the price of a unit within the base (1 / included); "
+                "of these, the pair that earns most. Found with floating point, then rounded in the customers' favour "
+                "and priced again in exact decimals.",
+                "What survives = gain - share leaving x (new bills - cost) of the customers whose bill is raised, who "
+                "leave at random; the break-even share is gain / (new bills - cost).",
+            ),
+            assumptions=_assumptions(accounts, limit, self.leave_percent),
+            comparison=calls.comparison_text,
+            headline="gain",
+            sparkline=tuple(round(float(point.result.gain), 6) for point in curve),
+        )
+
+    def _check_tiers(self, accounts: Accounts) -> None:
+        tiers = {*accounts.subscriptions.prices, *(a.unpaid.tier for a in accounts.unknown if a.unpaid.tier)}
+        for name in self.tier_prices or {}:
+            if name not in tiers:
+                raise UsageError(f"pricing.tier_prices: no customer has a tier {name!r}", hint=nearest(name, tiers))
+
+    def _unpriced(self, calls: Calls, spans: Spans) -> Report:
+        accounts = spans[0]
+        return self.report(
+            answer=f"Pricing models cannot be compared: {nobody_known(accounts)}; what is known is that prices "
+            f"must cover {dollars(accounts.unknown_cost)} of cost.",
+            metrics=(_unit_cost(spans),),
+            findings=(unknown_finding(accounts, accounts.period),),
+            sections=unpriced_sections(accounts),
+            method=("Cost per unit = logged cost / units used in the period.",),
+            assumptions=("Without today's bills, neither a gain nor a rise can be computed; none is assumed.",),
+            comparison=calls.comparison_text,
+            headline="cost_per_1k_tokens",
+        )
+
+
+def _answer(accounts: Accounts, offers: Sequence[Offer], best: Offer | None, limit: Limit) -> str:
+    today = (
+        f"today's tiers ({dollars(accounts.revenue)} in {plural(accounts.period.days, 'day')}, margin "
+        f"{_percent_of(accounts.margin, accounts.revenue)})"
+    )
+    if best is None:
+        return f"Keep {today}: of {plural(len(offers), 'pricing model')}, none earns more where {limit}."
+    result = best.result
+    gain = dollars(accounts.period.per_month(result.gain))
+    return (
+        f"{best.name} pricing, {best.terms}, would earn {gain} a month more than {today}, "
+        f"with {count(len(result.raised))} of {plural(len(result.bills), 'customer')} paying over "
+        f"{percent_text(limit.rise_percent)} more{_until_gone(best)}."
+    )
+
+
+def _until_gone(best: Offer) -> str:
+    share = best.result.leave_break_even
+    return "" if share is None else f", as long as no more than {int(share)} % of those leave"
+
+
+def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Decimal | None) -> tuple[Metric, ...]:
+    def gain(accounts: Accounts) -> Decimal:
+        if best is None:
+            return Decimal(0)
+        return accounts.period.per_month(outcome(best.plan, accounts, limit.rise_percent).gain)
+
+    metrics = [
+        metric(
+            spans,
+            gain,
+            id="gain",
+            label="Gain of the best model a month",
+            unit="usd",
+            better="higher",
+            note=f"{best.name} against today's tiers, its prices unchanged in both spans."
+            if best
+            else "No model within the limit earns more than today's tiers.",
+        ),
+        metric(spans, lambda a: a.revenue, id="revenue", label="Revenue today", unit="usd", better="higher"),
+        metric(
+            spans,
+            lambda a: a.margin,
+            id="margin_today",
+            label="Margin today",
+            unit="usd",
+            better="higher",
+            note="Revenue less cost of the customers of known revenue.",
+        ),
+        _unit_cost(spans),
+    ]
+    if best is not None:
+        metrics += [
+            metric(
+                spans,
+                lambda a: len(outcome(best.plan, a, limit.rise_percent).raised),
+                id="raised",
+                label="Customers with a raised bill",
+                unit="count",
+                better="lower",
+                note=f"Bills that rise by more than {percent_text(limit.rise_percent)} under the best model.",
+            ),
+            Metric(
+                id="leave_break_even",
+                label="Share of them that takes the gain by leaving",
+                value=best.result.leave_break_even,
+                unit="percent",
+                better="higher",
+                note="Gain / (new bills - cost) of the customers with a raised bill x 100; none if the gain survives "
+                "when all of them leave.",
+            ),
+        ]
+        if leave_percent is not None:
+            kept = best.result.gain_if(leave_percent / 100)
+            metrics.append(
+                Metric(
+                    id="gain_kept",
+                    label=f"Gain left if {percent_text(leave_percent)} of them leave, a month",
+                    value=spans[0].period.per_month(kept),
+                    unit="usd",
+                    better="higher",
+                    note="leave_percent is a setting.",
+                )
+            )
+    return tuple(metrics)
+
+
+def _unit_cost(spans: Spans) -> Metric:
+    return metric(
+        spans,
+        lambda a: cost_per(a, "tokens"),
+        id="cost_per_1k_tokens",
+        label="Cost per 1,000 tokens",
+        unit="usd",
+        better="lower",
+        note="Logged cost / tokens x 1,000, of all customers: what any price per token must cover.",
+    )
+
+
+def _findings(spans: Spans, best: Offer | None, missing: Sequence[Missing], limit: Limit) -> tuple[Finding, ...]:
+    accounts = spans[0]
+    findings = []
+    if best is None:
+        findings.append(
+            Finding(
+                id="keep-tiers",
+                title="Today's tiers stay: no model earns more under the limit.",
+                confidence="medium" if accounts.period.days >= 14 and not missing else "low",
+                why_sure=f"All were priced on the calls of {plural(accounts.period.days, 'day')}; the limit: {limit}.",
+                action="Nothing to do; loosen rise_percent or raised_percent to see what a wider limit would bring.",
+                section="models",
+                severity="info",
+            )
+        )
+    else:
+        findings.append(_gain_finding(spans, best, limit))
+    if accounts.unknown:
+        findings.append(unknown_finding(accounts, accounts.period))
+    return tuple(findings)
+
+
+def _gain_finding(spans: Spans, best: Offer, limit: Limit) -> Finding:
+    accounts, result = spans[0], best.result
+    per_month = accounts.period.per_month
+    halves = [
+        span.period.per_month(outcome(best.plan, span, limit.rise_percent).gain)
+        for span in spans[1:]
+        if span is not None
+    ]
+    steady = len(halves) == 2 and min(halves) > 0
+    why = (
+        f"The same prices would have earned {dollars(halves[1])} a month more in the earlier span of the comparison "
+        f"and {dollars(halves[0])} in the later one"
+        if halves
+        else f"The {plural(accounts.period.days, 'day')} of the log are too few to check the prices on two spans"
+    )
+    most = ", ".join(f"{a.name} ({dollars(a.revenue)} to {dollars(bill)})" for a, bill in result.raised[:3])
+    if len(result.raised) > 3:
+        most += " and so on"
+    return Finding(
+        id="best-model",
+        title=f"{best.name} pricing would earn {dollars(per_month(result.gain))} a month more: {best.terms}.",
+        who=result.raised[0][0].name if len(result.raised) == 1 else "",
+        usd_per_month=per_month(result.gain),
+        confidence="medium" if steady else "low",
+        why_sure=f"{why}; how customers react is not in the log.",
+        action=(
+            f"Before changing prices, talk to the {plural(len(result.raised), 'customer')} with a raised bill: {most}."
+            if most
+            else f"Announce it: no bill rises by more than {percent_text(limit.rise_percent)}."
+        ),
+        section="models",
+        severity="good",
+    )
+
+
+def _assumptions(accounts: Accounts, limit: Limit, leave_percent: Decimal | None) -> tuple[str, ...]:
+    leaving = (
+        "No share of leaving customers is assumed; set leave_percent to name one."
+        if leave_percent is None
+        else f"{percent_text(leave_percent)} of the customers whose bill is raised leave (leave_percent)."
+    )
+    lines = [
+        f"Today's prices: {tier_list(accounts, dict(accounts.subscriptions.prices))} ([tiers] in finops.toml).",
+        f"The limit is a setting: {limit} (raised_percent, rise_percent).",
+        leaving,
+        "Customers keep using as much as they did; nobody changes tier or uses less because it costs more.",
+    ]
+    if accounts.unknown:
+        lines.append(f"Left out: {unknown_customers(accounts)}, since their bill today is not known.")
+    return tuple(lines)
+
+
+def _percent_of(margin: Decimal, revenue: Decimal) -> str:
+    share = margin_percent(margin, revenue)
+    return dollars(margin) if share is None else percent(share)

@@ -1,0 +1,218 @@
+"""The pricing models that are compared, each with its prices and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from finops_core import plural
+from finops_plugin_revenue.accounts import Accounts
+from finops_plugin_revenue.pricing.hybrid import HybridTerms, best_hybrids
+from finops_plugin_revenue.pricing.plans import (
+    UNIT_TEXT,
+    Flat,
+    Hybrid,
+    Outcome,
+    Plan,
+    Tiered,
+    Usage,
+    UsageUnit,
+    neutral_flat_price,
+    neutral_usage_price,
+    outcome,
+)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is fixed of the four models; ``None`` is derived from the log.
+
+    Attributes:
+        flat: US dollars a calendar month.
+        tiers: US dollars a calendar month of the tiers whose price differs from today's.
+        usage: US dollars per unit.
+        hybrid: Unit, base, included usage and overage price.
+    """
+
+    flat: Decimal | None
+    tiers: dict[str, Decimal] | None
+    usage: Decimal | None
+    hybrid: HybridTerms
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much customers may be asked to bear.
+
+    Attributes:
+        rise_percent: A bill that rises by more than this counts as raised.
+        raised_percent: No more than this share of customers may have a raised bill.
+    """
+
+    rise_percent: Decimal
+    raised_percent: Decimal
+
+    def allowed(self, customers: int) -> int:
+        """How many of so many customers may have a raised bill."""
+        return int(customers * self.raised_percent // 100)
+
+    def __str__(self) -> str:
+        return (
+            f"no more than {percent_text(self.raised_percent)} of customers pay over "
+            f"{percent_text(self.rise_percent)} more"
+        )
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A pricing model, priced on the calls of the period.
+
+    Attributes:
+        key: Its stable name.
+        name: What it is called.
+        terms: Its prices, in words.
+        origin: Where they come from.
+        plan: The model with its prices.
+        result: What it does to today's bills.
+        contender: Whether it may earn more than today: it is neither today's model nor made to earn the same.
+        today: Whether it is today's model.
+    """
+
+    key: str
+    name: str
+    terms: str
+    origin: str
+    plan: Plan
+    result: Outcome
+    contender: bool
+    today: bool = False
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A pricing model that cannot be priced, and why."""
+
+    key: str
+    name: str
+    why: str
+
+
+def make_offers(accounts: Accounts, terms: Terms, limit: Limit) -> tuple[list[Offer], list[Missing]]:
+    """The four models on the same calls.
+
+    Args:
+        accounts: At least one of known revenue.
+        terms: Which prices are set.
+        limit: What a search must keep to.
+    """
+    unit = terms.hybrid.unit
+    offers, missing = [], []
+
+    def offer(key: str, name: str, text: str, origin: str, plan: Plan, *, contender: bool, today: bool = False) -> None:
+        result = outcome(plan, accounts, limit.rise_percent)
+        offers.append(Offer(key, name, text, origin, plan, result, contender, today))
+
+    prices = {**accounts.subscriptions.prices, **(terms.tiers or {})}
+    offer(
+        "tiered",
+        "Tiered" if terms.tiers else "Tiered (today)",
+        tier_list(accounts, prices),
+        "Set by tier_prices." if terms.tiers else "What customers pay today: [tiers] in finops.toml.",
+        Tiered(prices),
+        contender=bool(terms.tiers),
+        today=not terms.tiers,
+    )
+    flat = neutral_flat_price(accounts) if terms.flat is None else terms.flat
+    offer(
+        "flat",
+        "Flat",
+        f"{price_text(flat)} a month for everybody",
+        "Derived: today's revenue / months charged, to the cent; made to earn what is earned today."
+        if terms.flat is None
+        else "Set by flat_price.",
+        Flat(flat),
+        contender=terms.flat is not None,
+    )
+    usage = neutral_usage_price(accounts, unit) if terms.usage is None else terms.usage
+    if usage is None:
+        why = f"No customer of known revenue has any {unit}; set usage_price, or another usage_unit."
+        missing.append(Missing("usage", "Usage-based", why))
+    else:
+        offer(
+            "usage",
+            "Usage-based",
+            f"{price_text(usage)} per {UNIT_TEXT[unit]}",
+            f"Derived: today's revenue / {unit} used, to four digits; made to earn what is earned today."
+            if terms.usage is None
+            else "Set by usage_price.",
+            Usage(unit, usage),
+            contender=terms.usage is not None,
+        )
+    hybrid = _hybrid(accounts, terms.hybrid, limit)
+    if hybrid is None:
+        why = f"No overage price keeps to the limit that {limit}, or there is no usage or no base price."
+        missing.append(Missing("hybrid", "Hybrid", why))
+    else:
+        offer("hybrid", "Hybrid", hybrid_text(hybrid), _hybrid_origin(terms.hybrid, limit), hybrid, contender=True)
+    return offers, missing
+
+
+def best_offer(offers: Sequence[Offer], limit: Limit) -> Offer | None:
+    """The model that earns most beyond today within the limit; ``None`` if none does."""
+    within = [
+        o
+        for o in offers
+        if o.contender and o.result.gain > 0 and len(o.result.raised) <= limit.allowed(len(o.result.bills))
+    ]
+    return max(within, key=lambda o: o.result.gain, default=None)
+
+
+def tier_list(accounts: Accounts, prices: dict[str, Decimal]) -> str:
+    """The prices of the tiers that customers have."""
+    tiers = sorted({a.paid.tier for a in accounts.known}, key=lambda tier: (prices[tier], tier))
+    return ", ".join(f"{tier} {price_text(prices[tier])}" for tier in tiers) + " a month"
+
+
+def hybrid_text(plan: Hybrid) -> str:
+    """A hybrid's prices in words."""
+    base = "the tier price" if plan.base is None else f"{price_text(plan.base)} a month"
+    return (
+        f"{base} with {amount_text(plan.included, plan.unit)} included per dollar of it, then "
+        f"{price_text(plan.overage)} per {UNIT_TEXT[plan.unit]}"
+    )
+
+
+def amount_text(n: Decimal, unit: UsageUnit) -> str:
+    """An amount of usage in words."""
+    if unit == "cost":
+        return f"{price_text(n)} of cost"
+    n = (n.scaleb(3) if unit == "tokens" else n).normalize()
+    return plural(int(n), unit[:-1]) if n == int(n) else f"{n:,f} {unit}"
+
+
+def price_text(price: Decimal) -> str:
+    """A price with all its digits: it must be possible to check a bill by hand."""
+    text = f"{price.normalize():,f}"
+    return f"${text}0" if text[-2:-1] == "." else f"${text}"
+
+
+def percent_text(value: Decimal) -> str:
+    """A parameter in percent, with all its digits."""
+    return f"{value.normalize():f} %"
+
+
+def _hybrid(accounts: Accounts, terms: HybridTerms, limit: Limit) -> Hybrid | None:
+    """The hybrid that is set, whatever it does to bills; the best one within the limit where it is not."""
+    if terms.included is not None and terms.overage is not None:
+        return Hybrid(terms.unit, terms.base, terms.included, terms.overage)
+    return best_hybrids(accounts, terms, limit.rise_percent, [limit.allowed(len(accounts.known))])[0]
+
+
+def _hybrid_origin(terms: HybridTerms, limit: Limit) -> str:
+    known = {"hybrid_base": terms.base, "hybrid_included": terms.included, "hybrid_overage": terms.overage}
+    fixed = [name for name, value in known.items() if value is not None]
+    if terms.included is not None and terms.overage is not None:
+        return f"Set by {', '.join(fixed)}."
+    given = f", given {', '.join(fixed)}" if fixed else ""
+    return f"Searched for the best margin under: {limit}{given}."

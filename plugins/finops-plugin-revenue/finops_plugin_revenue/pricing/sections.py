@@ -1,0 +1,355 @@
+"""The sections of the pricing report: charts and tables that prove its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from finops_core import Axis, Chart, Column, Section, Series, Table, dollars, percent, plural
+from finops_plugin_revenue.account_tables import (
+    CUSTOMER,
+    CUSTOMERS,
+    MARGIN_PERCENT,
+    TIER,
+    unknown_section,
+)
+from finops_plugin_revenue.accounts import Account, Accounts, Use
+from finops_plugin_revenue.pricing.hybrid import HybridTerms, best_hybrids
+from finops_plugin_revenue.pricing.offers import Limit, Missing, Offer, amount_text, percent_text
+from finops_plugin_revenue.pricing.plans import UNIT_TEXT, Hybrid, Outcome, UsageUnit, outcome, units
+from finops_plugin_revenue.profitability.margins import grouped, margin_percent
+from finops_plugin_revenue.revenue import dollars_of
+
+RAISED_SHARES = tuple(Decimal(n) for n in (0, 1, 2, 5, 10, 15, 20, 30, 40, 50))
+"""Shares of customers with a raised bill at which the trade-off is shown, percent; the limit's own is added."""
+
+LEAVING = tuple(Decimal(n) for n in (0, 10, 25, 50, 75, 100))
+"""Shares of raised customers that leave at which the gain is shown, percent; the setting's own is added."""
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """The best hybrid where up to some share of the customers may have a raised bill."""
+
+    raised_percent: Decimal
+    plan: Hybrid
+    result: Outcome
+
+
+def trade_off(accounts: Accounts, unit: UsageUnit, base: Decimal | None, limit: Limit) -> list[TradeOff]:
+    """What the search finds under wider and narrower limits, each plan priced exactly.
+
+    Included usage and overage price are searched for, whether or not they are set. Of shares that
+    come to the same number of customers the smallest is shown; one without a plan is left out.
+    """
+    shares = {
+        Limit(limit.rise_percent, share).allowed(len(accounts.known)): share
+        for share in sorted({*RAISED_SHARES, limit.raised_percent}, reverse=True)
+    }
+    allowed = sorted(shares)
+    plans = best_hybrids(accounts, HybridTerms(unit, base), limit.rise_percent, allowed)
+    return [
+        TradeOff(shares[n], plan, outcome(plan, accounts, limit.rise_percent))
+        for n, plan in zip(allowed, plans, strict=True)
+        if plan is not None
+    ]
+
+
+def pricing_sections(
+    accounts: Accounts,
+    offers: Sequence[Offer],
+    missing: Sequence[Missing],
+    best: Offer | None,
+    curve: Sequence[TradeOff],
+    limit: Limit,
+    unit: UsageUnit,
+    leave_percent: Decimal | None,
+) -> tuple[Section, ...]:
+    """Everything that proves the report."""
+    changes = [o for o in offers if not o.today]
+    return (
+        _models(accounts, offers, missing, limit),
+        _trade_off(accounts, curve, limit, unit),
+        _leaving(accounts, changes, leave_percent),
+        _tiers(accounts, changes),
+        _bills(accounts, changes, best or changes[-1], unit),
+        _unit_costs(accounts),
+        unknown_section(accounts),
+    )
+
+
+def unpriced_sections(accounts: Accounts) -> tuple[Section, ...]:
+    """What is known where no customer's revenue is."""
+    return _unit_costs(accounts), unknown_section(accounts)
+
+
+def cost_per(accounts: Accounts, unit: UsageUnit) -> Decimal | None:
+    """Logged cost of all customers per unit, US dollars; ``None`` where nothing was used."""
+    used = _all_use(accounts)
+    n = units(used, unit)
+    return dollars_of(Fraction(used.cost) / Fraction(n)) if n else None
+
+
+def _models(accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missing], limit: Limit) -> Section:
+    rise = percent_text(limit.rise_percent)
+    columns = [
+        Column(name="model", label="Model"),
+        Column(name="revenue", label="Revenue", unit="usd"),
+        Column(name="margin", label="Margin", unit="usd"),
+        MARGIN_PERCENT,
+        Column(name="change", label="Against today", unit="usd"),
+        Column(name="raised", label=f"Bills that rise by over {rise}", unit="count"),
+        Column(name="higher", label="Bills that rise", unit="count"),
+        Column(name="lower", label="Bills that fall", unit="count"),
+        Column(name="largest", label="Largest rise", unit="usd"),
+    ]
+    rows = [
+        (
+            o.name,
+            o.result.revenue,
+            o.result.margin,
+            margin_percent(o.result.margin, o.result.revenue),
+            o.result.gain,
+            len(o.result.raised),
+            o.result.higher,
+            o.result.lower,
+            max((bill - a.revenue for a, bill in zip(accounts.known, o.result.bills, strict=True)), default=None),
+        )
+        for o in offers
+    ]
+    most = max(offers, key=lambda o: o.result.margin)
+    chart = Chart(
+        id="model_margins",
+        kind="bar",
+        title="What would each model have earned?",
+        takeaway=f"{most.name} has the highest margin, {dollars(most.result.margin)}, and raises "
+        f"{plural(len(most.result.raised), 'bill')} by over {rise}."
+        if most.contender and most.result.gain > 0
+        else "No model that is made to earn more than today does.",
+        description="; ".join(f"{o.name}: margin {dollars(o.result.margin)}" for o in offers)
+        + f"; cost {dollars(accounts.cost)} under each.",
+        x=Axis(label="Model"),
+        y=Axis(label="US dollars in the period", unit="usd"),
+        categories=tuple(o.name for o in offers),
+        series=(
+            Series(name="Cost", values=(accounts.cost,) * len(offers)),
+            Series(name="Margin", values=tuple(o.result.margin for o in offers)),
+        ),
+        stacked=True,
+    )
+    terms = Table.of(
+        "terms",
+        "The prices of each model and where they come from",
+        [
+            Column(name="model", label="Model"),
+            Column(name="terms", label="Prices"),
+            Column(name="origin", label="Where they come from"),
+        ],
+        [*((o.name, o.terms, o.origin) for o in offers), *((m.name, None, m.why) for m in missing)],
+    )
+    return Section(
+        id="models",
+        title="Four models on the same calls",
+        text=f"{plural(len(accounts.known), 'customer')} of known revenue, billed by each model for {accounts.period}. "
+        "A flat or usage price that is not set is the one that earns today's "
+        "revenue: it shows whose bills would move, not a gain.",
+        blocks=(chart, Table.of("models", "Revenue, margin and bills by model", columns, rows), terms),
+    )
+
+
+def _trade_off(accounts: Accounts, curve: Sequence[TradeOff], limit: Limit, unit: UsageUnit) -> Section:
+    title = "What a wider limit would bring"
+    rise = percent_text(limit.rise_percent)
+    if not curve:
+        return Section(
+            id="tradeoff",
+            title=title,
+            text="No hybrid can be searched for: there is no usage or no base price, or the base alone raises too many "
+            "bills.",
+        )
+    per_month = accounts.period.per_month
+    gains = [per_month(point.result.gain) for point in curve]
+    chart = Chart(
+        id="tradeoff_curve",
+        kind="line",
+        title=f"What does the best hybrid earn if more customers may pay over {rise} more?",
+        takeaway=f"{dollars(gains[0])} a month where {percent_text(curve[0].raised_percent)} of customers may"
+        + (f", {dollars(gains[-1])} where {percent_text(curve[-1].raised_percent)} may." if len(curve) > 1 else "."),
+        description="Gain a month of the best hybrid by the share of customers with a raised bill.",
+        x=Axis(label=f"Customers that may pay over {rise} more, %", unit="percent"),
+        y=Axis(label="Gain a month, US dollars", unit="usd"),
+        categories=tuple(f"{point.raised_percent.normalize():f}" for point in curve),
+        series=(Series(name="Gain a month", values=tuple(gains)),),
+    )
+    table = Table.of(
+        "tradeoff_points",
+        "The best hybrid under each limit",
+        [
+            Column(name="share", label="Customers that may", unit="percent"),
+            Column(name="included", label="Included per dollar of base"),
+            Column(name="overage", label=f"Overage per {UNIT_TEXT[unit]}", unit="usd"),
+            Column(name="gain", label="Gain a month", unit="usd"),
+            Column(name="raised", label=f"Bills that rise by over {rise}", unit="count"),
+            Column(name="higher", label="Bills that rise", unit="count"),
+            Column(name="leave", label="Leaving share that takes the gain", unit="percent"),
+        ],
+        [
+            (
+                float(point.raised_percent),
+                amount_text(point.plan.included, unit),
+                point.plan.overage,
+                gain,
+                len(point.result.raised),
+                point.result.higher,
+                point.result.leave_break_even,
+            )
+            for point, gain in zip(curve, gains, strict=True)
+        ],
+        note="No leaving share: there is no gain, or it survives when all of them leave.",
+    )
+    return Section(
+        id="tradeoff",
+        title=title,
+        text="Each point is the hybrid that earns most, with any included usage and overage price, while no more than "
+        f"so many customers pay over {rise} more; the limit in force is {percent_text(limit.raised_percent)}.",
+        blocks=(chart, table),
+    )
+
+
+def _leaving(accounts: Accounts, offers: Sequence[Offer], leave_percent: Decimal | None) -> Section:
+    title = "What survives if customers leave"
+    changed = [o for o in offers if o.result.raised]
+    if not changed:
+        return Section(
+            id="leaving",
+            title=title,
+            text="No model raises a bill by more than the threshold: nobody is taken to leave.",
+        )
+    per_month = accounts.period.per_month
+    shares = sorted({*LEAVING, *(() if leave_percent is None else (leave_percent,))})
+    left = {o.key: [per_month(o.result.gain_if(share / 100)) for share in shares] for o in changed}
+    gone = [
+        f"{o.name}: the gain is gone when {percent(o.result.leave_break_even, 0)} of "
+        f"{plural(len(o.result.raised), 'customer')} leave"
+        for o in changed
+        if o.contender and o.result.leave_break_even is not None
+    ]
+    chart = Chart(
+        id="gain_left",
+        kind="line",
+        title="What is left of the gain if customers with a raised bill leave?",
+        takeaway="; ".join(gone) + "." if gone else "",
+        description="Change of the margin a month against today by the share of customers with a raised bill that "
+        f"leave, for {', '.join(o.name for o in changed)}.",
+        x=Axis(label="Customers with a raised bill that leave, %", unit="percent"),
+        y=Axis(label="Margin against today a month, US dollars", unit="usd"),
+        categories=tuple(f"{share.normalize():f}" for share in shares),
+        series=tuple(Series(name=o.name, values=tuple(left[o.key])) for o in changed),
+    )
+    table = Table.of(
+        "gain_left_points",
+        "Margin against today, a month",
+        [
+            Column(name="share", label="Share that leaves", unit="percent"),
+            *(Column(name=o.key, label=o.name, unit="usd") for o in changed),
+        ],
+        [(float(share), *(left[o.key][i] for o in changed)) for i, share in enumerate(shares)],
+    )
+    setting = (
+        "Set leave_percent to say which share you expect."
+        if leave_percent is None
+        else f"The share that is expected to leave is set to {percent_text(leave_percent)}."
+    )
+    return Section(
+        id="leaving",
+        title=title,
+        text="A customer that leaves takes its new bill and its cost along. Who leaves is taken at random from the "
+        f"customers with a raised bill; nobody else leaves. {setting}",
+        blocks=(chart, table),
+    )
+
+
+def _tiers(accounts: Accounts, offers: Sequence[Offer]) -> Section:
+    bills = {o.key: dict(zip((a.name for a in accounts.known), o.result.bills, strict=True)) for o in offers}
+    groups = grouped(accounts.known, lambda a: a.paid.tier)
+
+    def paid(group: Sequence[Account], key: str) -> Decimal:
+        return sum((bills[key][a.name] for a in group), Decimal(0))
+
+    today = Column(name="today", label="Today", unit="usd", role="measure")
+    models = [Column(name=o.key, label=o.name, unit="usd", role="measure") for o in offers]
+    rows = [
+        (tier, len(group), sum((a.revenue for a in group), Decimal(0)), *(paid(group, o.key) for o in offers))
+        for tier, group in sorted(groups.items())
+    ]
+    table = Table.of("tier_revenue", "Revenue by today's tier", [TIER, CUSTOMERS, today, *models], rows, total=True)
+    return Section(id="tiers", title="Who would pay", text="Under each model, for the period.", blocks=(table,))
+
+
+def _bills(accounts: Accounts, offers: Sequence[Offer], shown: Offer, unit: UsageUnit) -> Section:
+    pairs = [
+        (a, [o.result.bills[i] for o in offers], shown.result.bills[i] - a.revenue)
+        for i, a in enumerate(accounts.known)
+    ]
+    rows = [
+        (
+            a.name,
+            a.paid.tier,
+            float(units(a.use, unit)),
+            a.revenue,
+            *bills,
+            rise,
+            margin_percent(rise, a.revenue),
+            a.use.cost,
+        )
+        for a, bills, rise in sorted(pairs, key=lambda pair: (-pair[2], pair[0].name))
+    ]
+    columns = [
+        CUSTOMER,
+        TIER,
+        Column(name="units", label=f"Used, in {UNIT_TEXT[unit]}", unit="count", role="derived"),
+        Column(name="today", label="Today", unit="usd", role="measure"),
+        *(Column(name=o.key, label=o.name, unit="usd", role="measure") for o in offers),
+        Column(name="rise", label=f"{shown.name} against today", unit="usd", role="measure"),
+        Column(name="rise_percent", label="in percent", unit="percent"),
+        Column(name="cost", label="Cost", unit="usd", role="measure"),
+    ]
+    title = f"Every customer's bill, largest rise under {shown.name} first"
+    return Section(id="bills", title="Every bill", blocks=(Table.of("bills", title, columns, rows, total=True),))
+
+
+def _unit_costs(accounts: Accounts) -> Section:
+    used = _all_use(accounts)
+    months = sum(
+        (p.months for p in (*(a.paid for a in accounts.known), *(a.unpaid for a in accounts.unknown))), Fraction(0)
+    )
+    amounts = [
+        ("1,000 tokens", Fraction(units(used, "tokens"))),
+        ("call", Fraction(used.calls)),
+        ("customer and calendar month", months),
+    ]
+    rows = [(name, float(n), dollars_of(Fraction(used.cost) / n) if n else None) for name, n in amounts]
+    table = Table.of(
+        "unit_costs",
+        "Cost per unit",
+        [
+            Column(name="unit", label="Unit"),
+            Column(name="amount", label="Used", unit="count"),
+            Column(name="cost", label="Cost of one", unit="usd"),
+        ],
+        rows,
+    )
+    return Section(
+        id="unit_costs",
+        title="What a price must cover",
+        text=f"The {plural(used.calls, 'call')} of the period cost {dollars(used.cost)}; a price below the cost of its "
+        "unit loses money on average.",
+        blocks=(table,),
+    )
+
+
+def _all_use(accounts: Accounts) -> Use:
+    every = [a.use for a in (*accounts.known, *accounts.unknown)]
+    return Use(sum(u.calls for u in every), sum(u.tokens for u in every), sum((u.cost for u in every), Decimal(0)))

@@ -1,0 +1,299 @@
+"""Which customers lose money: revenue, cost and margin of every customer for exactly the days of the period."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import ClassVar, Literal
+
+from pydantic import NonNegativeInt
+
+from finops_core import (
+    Analyzer,
+    Calls,
+    Finding,
+    Metric,
+    Report,
+    count,
+    dollars,
+    hookimpl,
+    percent,
+    plural,
+)
+from finops_plugin_revenue.account_tables import metric, nobody_known, unknown_customers, unknown_finding
+from finops_plugin_revenue.accounts import Account, Accounts, Spans, read_accounts
+from finops_plugin_revenue.profitability.margins import (
+    QUIET_DAYS,
+    Days,
+    band,
+    break_even_calls,
+    by_day,
+    charged_after_last_call,
+    covering_tier,
+    margin_percent,
+    stable_id,
+)
+from finops_plugin_revenue.profitability.sections import margin_sections
+from finops_plugin_revenue.revenue import dollars_of
+
+
+class ProfitabilityAnalyzer(Analyzer):
+    """Revenue, cost and margin per customer and tier, and at which usage the unprofitable ones break even."""
+
+    report_name: ClassVar[str] = "customer_profitability"
+    title: ClassVar[str] = "Customer profitability"
+    capability: ClassVar[str] = "Unit Economics"
+    audience: ClassVar[str] = "CFO, account management"
+    question: ClassVar[str] = "Which customers lose money?"
+
+    named_customers: NonNegativeInt = 5
+    """How many of the unprofitable customers, those with the largest loss, get a finding of their own."""
+
+    @hookimpl
+    def analyze(self, calls: Calls) -> Report:
+        """The report on the calls of the period."""
+        if calls.period is None:
+            return self.empty()
+        if calls.total == 0:
+            return self.empty(f"No calls from {calls.period}.")
+        spans = read_accounts(calls)
+        accounts = spans[0]
+        days = by_day(accounts)
+        losing = _losing(accounts)
+        return self.report(
+            answer=_answer(accounts, losing),
+            metrics=_metrics(spans),
+            findings=_findings(calls, accounts, losing, days, self.named_customers),
+            sections=margin_sections(accounts, losing, days),
+            method=(
+                "Revenue of a day = price of the customer's tier / days of that calendar month, for every day of the "
+                "period from the customer's first call in the log; the tier is that of the latest call on or before "
+                "the day.",
+                "Cost = the logged cost of the customer's calls in the period; margin = revenue - cost; margin % = "
+                "margin / revenue x 100.",
+                "Break-even calls = calls x revenue / cost, rounded down: the calls that would cost no more than the "
+                "customer paid, at its own cost per call.",
+                "Whale curve: customers sorted by profit, added up one by one.",
+                "A loss is sure (high) if the customer is charged for at least 14 days and cost more than it paid on "
+                "at least half of them, unsure (low) under 7 charged days, else medium.",
+            ),
+            assumptions=tuple(_assumptions(calls, accounts)),
+            comparison=calls.comparison_text,
+            headline="margin",
+            sparkline=tuple(round(float(v), 6) for v in days.margin) if accounts.known else (),
+        )
+
+
+def _answer(accounts: Accounts, losing: Sequence[Account]) -> str:
+    known, unknown = len(accounts.known), len(accounts.unknown)
+    if not known:
+        return (
+            f"Nobody's margin can be known: {nobody_known(accounts)}; the calls of the period cost "
+            f"{dollars(accounts.unknown_cost)}."
+        )
+    margin = f"the margin is {_of_revenue(accounts)} over {plural(accounts.period.days, 'day')}"
+    if unknown:
+        margin += f", without {unknown_customers(accounts)}"
+    if losing:
+        return (
+            f"{count(len(losing))} of {plural(known, 'customer')} cost {dollars(_lost(losing))} more than they pay, "
+            f"most of it {losing[0].name} ({dollars(-losing[0].margin)}); {margin}."
+            if len(losing) > 1
+            else f"{losing[0].name} costs {dollars(_lost(losing))} more than it pays, the only one of "
+            f"{plural(known, 'customer')}; {margin}."
+        )
+    if known == 1:
+        return f"The one customer, {accounts.known[0].name}, pays at least what it costs; {margin}."
+    return f"No customer loses money: all {count(known)} pay at least what they cost; {margin}."
+
+
+def _metrics(spans: Spans) -> tuple[Metric, ...]:
+    def if_known(value: Callable[[Accounts], object]) -> Callable[[Accounts], object]:
+        return lambda accounts: value(accounts) if accounts.known else None
+
+    whose = "Customers of known revenue." if spans[0].known else "Unknown: no customer's tier has a price in [tiers]."
+    return (
+        metric(
+            spans,
+            if_known(lambda a: a.margin),
+            id="margin",
+            label="Margin",
+            unit="usd",
+            better="higher",
+            home=2,
+            note=f"Revenue less cost. {whose}",
+        ),
+        metric(
+            spans,
+            lambda a: margin_percent(a.margin, a.revenue),
+            id="margin_percent",
+            label="Margin %",
+            unit="percent",
+            better="higher",
+            note="Margin / revenue x 100.",
+        ),
+        metric(
+            spans,
+            if_known(lambda a: a.revenue),
+            id="revenue",
+            label="Revenue",
+            unit="usd",
+            better="higher",
+            note=f"Tier prices for the charged days. {whose}",
+        ),
+        metric(
+            spans,
+            _cost_per_customer,
+            id="cost_per_customer",
+            label="Cost per customer and month",
+            unit="usd",
+            better="lower",
+            note="Unit cost: cost / calendar months charged, of the customers of known revenue.",
+        ),
+        metric(
+            spans,
+            if_known(lambda a: len(_losing(a))),
+            id="unprofitable",
+            label="Unprofitable customers",
+            unit="count",
+            better="lower",
+            note="Customers that cost more than they pay.",
+        ),
+        metric(
+            spans,
+            if_known(lambda a: _lost(_losing(a))),
+            id="lost",
+            label="Lost on them",
+            unit="usd",
+            better="lower",
+            note="What the unprofitable customers cost more than they pay.",
+        ),
+        metric(
+            spans,
+            lambda a: a.unknown_cost,
+            id="unknown_cost",
+            label="Cost without known revenue",
+            unit="usd",
+            better="lower",
+            note="Cost of customers whose tier has no known price; in no margin.",
+        ),
+    )
+
+
+def _findings(
+    calls: Calls, accounts: Accounts, losing: Sequence[Account], days: Days, named: int
+) -> tuple[Finding, ...]:
+    period = accounts.period
+    per_month = period.per_month
+    findings = [_loss(a, days.losing[a.name], per_month(-a.margin), calls.settings.tiers) for a in losing[:named]]
+    rest = losing[named:]
+    if rest:
+        findings.append(
+            Finding(
+                id="more-losses",
+                title=f"{plural(len(rest), 'more customer')} cost {dollars(per_month(_lost(rest)))} a month more than "
+                f"{'it pays' if len(rest) == 1 else 'they pay'}.",
+                usd_per_month=per_month(_lost(rest)),
+                confidence="medium" if period.days >= 14 else "low",
+                why_sure=f"Revenue and cost are exact for the period, which has {plural(period.days, 'day')}.",
+                action="Go through the list: raise the tier, limit usage, or move the work to a cheaper model.",
+                section="losing",
+                severity="warning",
+            )
+        )
+    thin = [a for a in accounts.known if a.margin >= 0 and band(a) == "0 to 20 %" and a.use.cost]
+    if thin:
+        findings.append(
+            Finding(
+                id="thin-margins",
+                title=f"{plural(len(thin), 'customer keeps', 'customers keep')} less than 20 % of what they pay: a "
+                "quarter more usage would make each of them unprofitable.",
+                confidence="high",
+                why_sure="A margin under 20 % is gone when cost grows by 25 % (20 / 80).",
+                action="Look at them before their usage grows: the next tier, or an allowance.",
+                section="bands",
+                severity="info",
+            )
+        )
+    if accounts.unknown:
+        findings.append(unknown_finding(accounts, period))
+    if accounts.known and not losing:
+        findings.append(
+            Finding(
+                id="no-losses",
+                title=f"No customer costs more than it pays: {count(len(accounts.known))} checked.",
+                confidence="high" if period.days >= 14 else "low",
+                why_sure=f"Revenue and cost are exact for the period, which has {plural(period.days, 'day')}.",
+                action="Nothing to do.",
+                section="losing",
+                severity="good",
+            )
+        )
+    return tuple(findings)
+
+
+def _loss(account: Account, dear_days: int, per_month: Decimal, prices: dict[str, Decimal]) -> Finding:
+    charged = account.paid.days
+    confidence: Literal["high", "medium", "low"] = "medium"
+    if charged < 7:
+        confidence = "low"
+    elif charged >= 14 and 2 * dear_days >= charged:
+        confidence = "high"
+    enough = covering_tier(account, prices)
+    keep = (
+        f"limit it to {plural(break_even_calls(account), 'call')} in {plural(charged, 'day')} (it made "
+        f"{count(account.use.calls)}), where it breaks even"
+    )
+    return Finding(
+        id=stable_id("loses", account.name),
+        title=f"{account.name} ({account.paid.tier}) costs {dollars(per_month)} a month more than it pays: "
+        f"{dollars(account.use.cost)} of cost on {dollars(account.revenue)} of revenue in {plural(charged, 'day')}.",
+        who=account.name,
+        usd_per_month=per_month,
+        confidence=confidence,
+        why_sure=f"It cost more than it paid on {count(dear_days)} of {plural(charged, 'charged day')}.",
+        action=f"Move it to {enough}, whose price covers its cost, or {keep}."
+        if enough
+        else f"No tier's price covers its cost: charge by use, or {keep}.",
+        section="losing",
+        severity="critical" if account.use.cost > 2 * account.revenue else "warning",
+    )
+
+
+def _assumptions(calls: Calls, accounts: Accounts) -> list[str]:
+    prices = ", ".join(f"{tier} {dollars(price)}" for tier, price in sorted(calls.settings.tiers.items()))
+    lines = [
+        f"Tier prices a calendar month: {prices} ([tiers] in finops.toml).",
+        "A customer pays from the day of its first call in the log on, also on days without calls and after its last "
+        "call: the log does not say when a subscription begins or ends. What came before the log is not known.",
+        "A call that states no tier changes no tier.",
+        "Cost is the logged cost of AI calls; other costs of serving a customer are not in the log.",
+    ]
+    silent, charged = charged_after_last_call(accounts)
+    if silent:
+        lines.append(
+            f"{plural(silent, 'customer')} made no call in the last {QUIET_DAYS} days or more; the days after "
+            f"their last call bring {dollars(charged)} of the revenue. Where they have left, that revenue is not there."
+        )
+    return lines
+
+
+def _cost_per_customer(accounts: Accounts) -> Decimal | None:
+    months = sum((a.paid.months for a in accounts.known), Fraction(0))
+    return dollars_of(Fraction(accounts.cost) / months) if months else None
+
+
+def _losing(accounts: Accounts) -> list[Account]:
+    """The unprofitable accounts, the largest loss first."""
+    return sorted((a for a in accounts.known if a.margin < 0), key=lambda a: (a.margin, a.name))
+
+
+def _lost(losing: Sequence[Account]) -> Decimal:
+    return -sum((a.margin for a in losing), Decimal(0))
+
+
+def _of_revenue(accounts: Accounts) -> str:
+    share = margin_percent(accounts.margin, accounts.revenue)
+    kept = "" if share is None else f" ({percent(share)})"
+    return f"{dollars(accounts.margin)}{kept} on {dollars(accounts.revenue)} of revenue"
