@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Section,
         Series,
         Table,
+        extrapolated,
     )
     from finops_core.settings import BUDGET_COLUMNS, Budget, Settings
     from finops_core.simulation import AICallSimulator, Calendar, Customers, Event, Run
@@ -54,6 +55,7 @@ _HOMES = {
         "Section",
         "Series",
         "Table",
+        "extrapolated",
     ),
     "finops_core.settings": ("BUDGET_COLUMNS", "Budget", "Settings"),
     "finops_core.simulation": ("AICallSimulator", "Calendar", "Customers", "Event", "Run"),

@@ -130,6 +130,22 @@ class Finding(_Data):
         return cell(value, "usd")
 
 
+def extrapolated(findings: Iterable[Finding], caveat: str) -> tuple[Finding, ...]:
+    """Findings whose amounts a month were extrapolated, of low confidence and with the caveat.
+
+    Args:
+        findings: Those whose ``usd_per_month`` was made with :meth:`Period.per_month
+            <finops_core.ledger.calls.Period.per_month>`; those without an amount stay as they are.
+        caveat: :attr:`Calls.month_caveat <finops_core.ledger.calls.Calls.month_caveat>`; empty changes nothing.
+    """
+    return tuple(
+        f.model_copy(update={"confidence": "low", "why_sure": f"{f.why_sure} {caveat}".strip()})
+        if caveat and f.usd_per_month is not None
+        else f
+        for f in findings
+    )
+
+
 class Column(_Data):
     """A column of a table."""
 

@@ -89,6 +89,25 @@ def test_a_month_is_thirty_days_of_the_period():
     assert Period(date(2026, 1, 1), date(2026, 1, 10)).per_month(Decimal("1.5")) == Decimal("4.5")
 
 
+def test_a_period_of_one_day_is_that_day():
+    assert str(Period(date(2026, 1, 5), date(2026, 1, 5))) == "2026-01-05"
+    assert str(Period(date(2026, 1, 5), date(2026, 1, 6))) == "2026-01-05 to 2026-01-06"
+
+
+@pytest.mark.parametrize(
+    ("times", "caveat"),
+    [
+        (["01T18:17", "01T19:14"], "1 day, whose calls cover 1 hour only."),
+        (["01T08:00", "01T20:40"], "1 day."),
+        (["01T08:00", "03T08:00"], "3 days."),
+        (["01T08:00", "07T08:00"], None),
+    ],
+)
+def test_a_month_made_of_less_than_a_week_says_what_it_rests_on(times, caveat):
+    calls = calls_from([{"timestamp": f"2026-01-{t}:00"} for t in times])
+    assert calls.month_caveat == (f"A month is extrapolated from {caveat}" if caveat else "")
+
+
 def test_sums_of_money_are_exact():
     calls = calls_from([{"cost_usd": "999999999.999999999"}] * 3 + [{"cost_usd": "0.000000001"}])
     assert calls.rows("SELECT sum(cost_usd) AS cost FROM calls") == [{"cost": Decimal("2999999999.999999998")}]

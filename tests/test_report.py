@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from finops_core import Axis, Chart, Column, Finding, Metric, Point, Report, Section, Series, Table
+from finops_core import Axis, Chart, Column, Finding, Metric, Point, Report, Section, Series, Table, extrapolated
 from finops_core.report import MAX_ROWS
 
 COLUMNS = [
@@ -21,6 +21,14 @@ def a_report(**fields):
 
 def a_finding(**fields):
     return Finding(**{"id": "f", "title": "t", "confidence": "high", "action": "act", "section": "proof", **fields})
+
+
+def test_extrapolated_amounts_are_of_low_confidence_and_say_what_they_rest_on():
+    amount, none = a_finding(id="a", usd_per_month=30, why_sure="Counted."), a_finding(id="b", why_sure="Counted.")
+    hedged, same = extrapolated([amount, none], "A month is extrapolated from 1 day.")
+    assert (hedged.confidence, hedged.why_sure) == ("low", "Counted. A month is extrapolated from 1 day.")
+    assert same == none
+    assert extrapolated([amount, none], "") == (amount, none)
 
 
 def test_a_report_of_every_part_is_equal_after_json_and_back():

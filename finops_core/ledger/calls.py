@@ -19,9 +19,13 @@ from finops_core.catalog import Catalog
 from finops_core.errors import UsageError
 from finops_core.money import EXACT, usd
 from finops_core.settings import Settings
+from finops_core.wording import plural
 
 COMPARED_DAYS = 14
 """Without a period before, this many last days are compared with as many before them."""
+
+LEVEL_DAYS = 7
+"""Calls that cover less than this many days show no whole week, so that a month of them is an extrapolation."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Period:
         return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
 
     def __str__(self) -> str:
-        return f"{self.first} to {self.last}"
+        return f"{self.first} to {self.last}" if self.days > 1 else f"{self.first}"
 
 
 @dataclass(frozen=True)
@@ -279,6 +283,16 @@ class Calls:
             return whole, None, None
         current = self.rows(f"SELECT {select} FROM current", **values)[0]
         return whole, current, self.rows(f"SELECT {select} FROM previous", **values)[0]
+
+    @cached_property
+    def month_caveat(self) -> str:
+        """What an amount a month rests on, in one sentence, where the calls cover less than a week; else empty."""
+        if self.period is None or self.period.days >= LEVEL_DAYS or not self.total:
+            return ""
+        (row,) = self.rows("SELECT min(timestamp) AS first, max(timestamp) AS last FROM calls")
+        hours = max(1, round((row["last"] - row["first"]) / timedelta(hours=1)))
+        partly = f", whose calls cover {plural(hours, 'hour')} only" if hours <= 12 * self.period.days else ""
+        return f"A month is extrapolated from {plural(self.period.days, 'day')}{partly}."
 
     @property
     def comparison_text(self) -> str:
