@@ -2,7 +2,8 @@
 
     make fuzz
 
-Not collected by pytest: atheris is installed for the search only. It ends with the input that broke a law, if there is one.
+Not collected by pytest: atheris is installed for the search only. It ends with the input that broke a law, if there
+is one.
 """
 
 from __future__ import annotations
