@@ -82,6 +82,7 @@ def test_a_short_log_is_compared_with_nothing_and_says_so():
 def test_a_log_without_calls_has_no_period():
     calls = calls_from([])
     assert (calls.period, calls.comparison, calls.now, calls.total) == (None, None, None, 0)
+    assert (calls.empty_text, calls.month_caveat) == ("No calls yet.", "")
     assert calls.rows("SELECT count(*) AS n FROM calls") == [{"n": 0}]
 
 

@@ -295,6 +295,11 @@ class Calls:
         return f"A month is extrapolated from {plural(self.period.days, 'day')}{partly}."
 
     @property
+    def empty_text(self) -> str:
+        """What to say of a period without calls, in one sentence."""
+        return "No calls yet." if self.period is None else f"No calls in the period ({self.period})."
+
+    @property
     def comparison_text(self) -> str:
         """What metrics are compared with, or why they are not, in one sentence."""
         if self.comparison is not None:

@@ -38,9 +38,9 @@ def budget_findings(statuses: Sequence[BudgetStatus], today: date) -> list[Findi
             Finding(
                 id=named_id(f"budget-{status.dimension}", status.name),
                 title=(
-                    f"{status.label[0].upper()}{status.label[1:]} {state_of(status, today)}: "
-                    f"{dollars(status.spent)} of {dollars(status.budget)} are spent, "
-                    f"{dollars(end)} are expected by the end of the month."
+                    f"{status.label[0].upper()}{status.label[1:]} {'is ' if status.over else ''}"
+                    f"{state_of(status, today)}: {dollars(status.spent)} of {dollars(status.budget)} is spent, "
+                    f"{dollars(end)} is expected by the end of the month."
                 ),
                 who="" if status.dimension == "total" else status.name,
                 usd_per_month=end - status.budget,
@@ -51,7 +51,8 @@ def budget_findings(statuses: Sequence[BudgetStatus], today: date) -> list[Findi
                     else f"Expected from the mean cost of the last {plural(status.days, 'whole day')}, by weekday from "
                     "two weeks on; no trend is assumed."
                 ),
-                action="Raise the budget knowingly, or cut what drives it before that day.",
+                action="Raise the budget knowingly, or cut what drives it"
+                + ("." if status.over else " before that day."),
                 section="budgets",
                 severity="critical" if status.over else "warning",
             )

@@ -99,6 +99,8 @@ def test_only_customers_who_fell_silent_in_the_period_are_reported():
 def test_on_a_short_log_nobody_can_be_said_to_have_stopped():
     report = analyze(daily("a", range(2)) + daily("b", [0]))
     assert "too short to tell who stopped" in report.answer
+    assert metric(report, "stopped").value is None
+    assert metric(report, "revenue_at_risk").value is None
 
 
 def test_stopped_customers_are_scored_but_the_last_three_days_count_neither_way():
@@ -192,6 +194,8 @@ def test_a_budget_that_is_used_up_names_the_day_it_happened():
     assert row["state"] == "overspent since 2026-01-06"
     (found,) = [f for f in report.findings if f.section == "budgets"]
     assert (found.severity, found.confidence, found.usd_per_month) == ("critical", "high", Decimal(260))
+    assert found.title.startswith("The total budget is overspent since 2026-01-06: $100.00 of $55.00 is spent, $315.00")
+    assert found.action == "Raise the budget knowingly, or cut what drives it."
     assert "1 of 1 budget will not last the month" in report.answer
 
 

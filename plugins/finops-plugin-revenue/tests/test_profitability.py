@@ -223,7 +223,7 @@ def test_no_loss_is_a_finding_too_and_shows_who_is_closest() -> None:
 def test_an_empty_log_and_an_empty_period_give_a_sentence() -> None:
     assert analyze(calls_from([])).state == "empty"
     july = analyze(calls_from([call("c")], choice=PeriodChoice(date(2026, 7, 1), date(2026, 7, 31))))
-    assert (july.state, july.answer) == ("empty", "No calls from 2026-07-01 to 2026-07-31.")
+    assert (july.state, july.answer) == ("empty", "No calls in the period (2026-07-01 to 2026-07-31).")
 
 
 def test_one_call_is_enough_for_a_report() -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import NonNegativeFloat, PositiveInt
 
-from finops_core import Analyzer, Calls, Finding, Metric, Report, dollars, hookimpl, percent, plural
+from finops_core import Analyzer, Calls, Finding, Metric, Report, dollars, extrapolated, hookimpl, percent, plural
 from finops_plugin_domains.alignment.findings import change_findings, unallocated_finding, unsplit_finding
 from finops_plugin_domains.alignment.sections import (
     RULES,
@@ -47,7 +47,7 @@ class AlignmentAnalyzer(Analyzer):
         """Make the statements, and show what they are made of."""
         match = SharedMatch.of(calls.settings)
         if not calls.total:
-            return self.empty()
+            return self.empty(calls.empty_text)
         whole = Allocation.of(calls, match)
         current = Allocation.of(calls, match, "current") if calls.comparison else None
         previous = Allocation.of(calls, match, "previous") if calls.comparison else None
@@ -63,7 +63,7 @@ class AlignmentAnalyzer(Analyzer):
         return self.report(
             answer=_answer(whole, rule),
             metrics=_metrics(whole, current, previous),
-            findings=tuple(findings),
+            findings=extrapolated(findings, calls.month_caveat),
             sections=(
                 statements_section(whole, current, previous, rule, self.bars),
                 detail_section(whole),

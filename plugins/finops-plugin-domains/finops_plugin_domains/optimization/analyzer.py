@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from finops_core import Analyzer, Calls, Metric, Period, Report, dollars, hookimpl, percent, plural
+from finops_core import Analyzer, Calls, Metric, Period, Report, dollars, extrapolated, hookimpl, percent, plural
 from finops_plugin_domains.optimization import prices, sections, terms
 from finops_plugin_domains.optimization.commitment import CommitmentTerms
 from finops_plugin_domains.optimization.evidence import Demands, Evidence, Model, Use, step
@@ -70,7 +70,7 @@ class OptimizationAnalyzer(Analyzer):
     def analyze(self, calls: Calls) -> Report:
         """Survey every measure call by call, choose the switches, and count overlapping savings once."""
         if calls.period is None or not calls.total:
-            return self.empty()
+            return self.empty(calls.empty_text)
         evidence = Evidence.read(calls)
         moves = evidence.candidates(self.across_providers)
         demands = Demands(self.minimum_calls, self.failed_points, self.latency_percent)
@@ -81,7 +81,7 @@ class OptimizationAnalyzer(Analyzer):
         return self.report(
             answer=self._answer(potential, evidence),
             metrics=self._metrics(calls, potential, evidence),
-            findings=findings(self, calls.catalog, potential, evidence, failures),
+            findings=extrapolated(findings(self, calls.catalog, potential, evidence, failures), calls.month_caveat),
             sections=(
                 sections.together(self, potential, evidence.cost),
                 sections.switches(self, potential, evidence),
@@ -93,7 +93,10 @@ class OptimizationAnalyzer(Analyzer):
                 prices.prices(calls.catalog, potential, evidence),
             ),
             method=sections.METHOD,
-            assumptions=sections.assumptions(self, calls.catalog, potential, evidence),
+            assumptions=(
+                *sections.assumptions(self, calls.catalog, potential, evidence),
+                *([calls.month_caveat] if calls.month_caveat else []),
+            ),
             comparison=calls.comparison_text,
             headline="savings",
             sparkline=tuple(float(day) for day in potential.per_day(CAUTIOUS)),

@@ -17,6 +17,7 @@ from finops_core import (
     Settings,
     count,
     dollars,
+    extrapolated,
     hookimpl,
     percent,
     plural,
@@ -54,10 +55,8 @@ class PerformanceAnalyzer(Analyzer):
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
         """Report on how the calls of the period were served."""
-        if calls.period is None:
-            return self.empty()
-        if not calls.total:
-            return self.empty(f"No calls from {calls.period}.")
+        if calls.period is None or not calls.total:
+            return self.empty(calls.empty_text)
         services, failures = service_of(calls)
         (total,) = services[()]
         times = sections.times_of(calls)
@@ -73,7 +72,7 @@ class PerformanceAnalyzer(Analyzer):
         return self.report(
             answer=_answer(total, candidates, calls.settings),
             metrics=_metrics(calls, total),
-            findings=findings or [self._quiet(total)],
+            findings=extrapolated(findings or [self._quiet(total)], calls.month_caveat),
             sections=(
                 sections.speed_section(services),
                 sections.frontier_section(candidates, unbeaten(candidates), losses, self.min_calls),

@@ -39,7 +39,14 @@ from finops_plugin_domains.realtime.churn_report import (
 from finops_plugin_domains.realtime.drivers import drivers
 from finops_plugin_domains.realtime.hourly import HourlyUse
 from finops_plugin_domains.realtime.incident_findings import incident_findings, nothing_unusual
-from finops_plugin_domains.realtime.incident_report import Incidents, begun_in, incident_section, incidents_per_day
+from finops_plugin_domains.realtime.incident_report import (
+    Incidents,
+    begun_in,
+    extra_of,
+    incident_section,
+    incidents_per_day,
+    span_text,
+)
 from finops_plugin_domains.realtime.scoring import Score, score_bursts, score_churn, simulated_customers
 
 METRICS: tuple[tuple[str, str, str, str], ...] = (
@@ -91,7 +98,7 @@ class RealtimeAnalyzer(Analyzer):
     def analyze(self, calls: Calls) -> Report:
         """Test every customer and hour, and check silence, decline and budgets."""
         if not calls.total:
-            return self.empty()
+            return self.empty(calls.empty_text)
         use = HourlyUse.load(calls, self.baseline_days)
         unusual = find_unusual(
             use,
@@ -132,7 +139,9 @@ class RealtimeAnalyzer(Analyzer):
             sections.append(_score_section(scores))
         return self.report(
             answer=self._answer(incidents, stopped, budgets, spend),
-            metrics=self._metrics(calls, use, everywhere if unusual.tested else None, silent),
+            metrics=self._metrics(
+                calls, use, everywhere if unusual.tested else None, silent if self._silence_shows(use) else None
+            ),
             findings=tuple(findings),
             sections=tuple(sections),
             method=self._method(incidents),
@@ -140,6 +149,7 @@ class RealtimeAnalyzer(Analyzer):
                 "Times are UTC; now is the last accepted call of the period.",
                 "The log is complete up to its last call: a missing export looks like customers who stopped.",
                 "Revenue at risk is the price of a customer's latest known tier; an unknown one is listed, not priced.",
+                *([calls.month_caveat] if calls.month_caveat else []),
             ),
             comparison=calls.comparison_text,
             headline="anomalies",
@@ -155,7 +165,10 @@ class RealtimeAnalyzer(Analyzer):
             first = (
                 f"{plural(len(incidents.found), 'incident')}, {lately} of them in the last 24 hours, cost "
                 f"{dollars(incidents.extra)} more than expected{share}, most of all {top} with "
-                f"{dollars(sum((i.extra for i, _ in group), Decimal(0)))}"
+                f"{dollars(extra_of(group))}"
+                if len(incidents.found) > 1
+                else f"One incident, of {top} {span_text(incidents.found[0])}, cost {dollars(incidents.extra)} more "
+                f"than expected{share}"
             )
         elif unusual.tested:
             first = (
@@ -167,7 +180,7 @@ class RealtimeAnalyzer(Analyzer):
         parts = [first]
         if stopped:
             parts.append(f"{plural(len(stopped), 'customer')} stopped calling ({revenue_text(stopped)})")
-        elif incidents.use.hours <= 24 * self.min_silence_days:
+        elif not self._silence_shows(incidents.use):
             parts.append("the log is too short to tell who stopped calling")
         else:
             parts.append("nobody stopped calling")
@@ -176,8 +189,12 @@ class RealtimeAnalyzer(Analyzer):
             parts.append(f"{len(trouble)} of {plural(len(budgets), 'budget')} will not last the month")
         return "; ".join(parts) + "."
 
+    def _silence_shows(self, use: HourlyUse) -> bool:
+        """Whether the log is long enough to tell a customer who stopped from one who pauses."""
+        return use.hours > 24 * self.min_silence_days
+
     def _metrics(
-        self, calls: Calls, use: HourlyUse, everywhere: list[Incident] | None, silent: list[Stopped]
+        self, calls: Calls, use: HourlyUse, everywhere: list[Incident] | None, silent: list[Stopped] | None
     ) -> tuple[Metric, ...]:
         comparison = calls.comparison
         whole = _numbers(calls.period, use, everywhere, silent)
@@ -199,6 +216,7 @@ class RealtimeAnalyzer(Analyzer):
         )
 
     def _method(self, incidents: Incidents) -> tuple[str, ...]:
+        tests = incidents.unusual.hours_tested + incidents.unusual.cost_hours_tested
         return (
             "Expected calls of a customer in an hour = the customer's level x weekday x hour of day. Weekday and hour "
             "factors are pooled over customers, each weighing the same; only the days from a customer's first to its "
@@ -208,9 +226,9 @@ class RealtimeAnalyzer(Analyzer):
             "median customer's; the tail is bounded from above by a geometric series, so that it is never too small.",
             f"Cost per call is tested in hours with at least {self.min_calls_for_cost} priced calls, on the mean "
             "logarithm of the cost of a call against the customer's median hour and its spread.",
-            f"Both tests together are set to raise {self.false_alarms:g} false alarms in the "
-            f"{incidents.unusual.hours_tested + incidents.unusual.cost_hours_tested:,} tests of this run, and only "
-            f"from {self.min_factor:g} times the expected on. Dollars rank incidents and do not raise them.",
+            f"Both tests together are set to raise {self.false_alarms:g} false alarms in a whole run"
+            f"{f', here of {tests:,} tests' if tests else ''}, and only from "
+            f"{self.min_factor:g} times the expected on. Dollars rank incidents and do not raise them.",
             f"Unusual hours of a customer with at most {self.merge_gap_hours} quiet hours between them are one "
             "incident. Cost above expected = cost - expected calls x the customer's cost per call outside of "
             "incidents. What explains it is the value whose share rose by 20 points or more, and by more than five "
@@ -223,15 +241,20 @@ class RealtimeAnalyzer(Analyzer):
         )
 
 
-def _numbers(span: Period, use: HourlyUse, everywhere: list[Incident] | None, silent: list[Stopped]) -> dict[str, Any]:
-    """The values of :data:`METRICS` over a span; without anything to test, incidents are unknown and not none."""
-    stopped, spend = in_span(silent, span), use.spend(span)
-    churn = {"stopped": len(stopped), "revenue_at_risk": revenue_at_risk(stopped)}
+def _numbers(
+    span: Period, use: HourlyUse, everywhere: list[Incident] | None, silent: list[Stopped] | None
+) -> dict[str, Any]:
+    """The values of :data:`METRICS` over a span; what could not be tested is unknown (``None``), not none."""
+    numbers: dict[str, Any] = dict.fromkeys(name for name, *_ in METRICS)
+    if silent is not None:
+        stopped = in_span(silent, span)
+        numbers |= {"stopped": len(stopped), "revenue_at_risk": revenue_at_risk(stopped)}
     if everywhere is None:
-        return dict.fromkeys(("anomalies", "anomaly_cost", "anomaly_rate", "anomalous_customers")) | churn
+        return numbers
+    spend = use.spend(span)
     incidents = begun_in(everywhere, span)
     extra = sum((i.extra for i in incidents), Decimal(0))
-    return churn | {
+    return numbers | {
         "anomalies": len(incidents),
         "anomaly_cost": extra,
         "anomaly_rate": 100 * extra / spend if spend else None,

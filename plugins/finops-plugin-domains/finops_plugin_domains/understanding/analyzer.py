@@ -20,6 +20,7 @@ from finops_core import (
     Section,
     count,
     dollars,
+    extrapolated,
     hookimpl,
     listing,
     percent,
@@ -63,10 +64,8 @@ class UnderstandingAnalyzer(Analyzer):
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
         """Report on the spend of the period."""
-        if calls.period is None:
-            return self.empty()
-        if not calls.total:
-            return self.empty(f"No calls from {calls.period}.")
+        if calls.period is None or not calls.total:
+            return self.empty(calls.empty_text)
         days = days_of(calls, self.history_days)
         groups = break_down(calls, days.models_of(calls.period))
         expected = self._forecast(days)
@@ -76,6 +75,9 @@ class UnderstandingAnalyzer(Analyzer):
         findings = [
             *([] if change is None else change_findings(change, calls, self.material_percent)),
             *self._concentration(groups, calls.period),
+        ]
+        findings = [
+            *extrapolated(findings, calls.month_caveat),
             *forecast_findings(days, expected, self.interval_percent),
         ]
         return self.report(

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field, PositiveInt
 
-from finops_core import Analyzer, Calls, Metric, Report, dollars, hookimpl, percent, plural
+from finops_core import Analyzer, Calls, Metric, Report, dollars, extrapolated, hookimpl, percent, plural
 from finops_plugin_revenue.features import sections
 from finops_plugin_revenue.features.economics import Economics
 from finops_plugin_revenue.features.findings import findings
@@ -43,7 +43,7 @@ class FeaturesAnalyzer(Analyzer):
     def analyze(self, calls: Calls) -> Report:
         """Add up each feature's use, split each customer's revenue over it, and judge."""
         if calls.period is None or not calls.total:
-            return self.empty()
+            return self.empty(calls.empty_text)
         rule = Rule(
             self.fix_below_percent,
             self.invest_from_percent,
@@ -56,7 +56,7 @@ class FeaturesAnalyzer(Analyzer):
         return self.report(
             answer=_answer(economics),
             metrics=_metrics(economics),
-            findings=findings(economics),
+            findings=extrapolated(findings(economics), calls.month_caveat),
             sections=(
                 sections.verdicts(economics),
                 sections.economics(economics),

@@ -17,6 +17,7 @@ from finops_core import (
     UsageError,
     count,
     dollars,
+    extrapolated,
     hookimpl,
     nearest,
     percent,
@@ -78,10 +79,8 @@ class PricingAnalyzer(Analyzer):
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
         """The report on the calls of the period."""
-        if calls.period is None:
-            return self.empty()
-        if calls.total == 0:
-            return self.empty(f"No calls from {calls.period}.")
+        if calls.period is None or not calls.total:
+            return self.empty(calls.empty_text)
         spans = read_accounts(calls)
         accounts = spans[0]
         if not accounts.known:
@@ -96,7 +95,7 @@ class PricingAnalyzer(Analyzer):
         return self.report(
             answer=_answer(accounts, offers, best, limit),
             metrics=_metrics(spans, best, limit, self.leave_percent),
-            findings=_findings(spans, best, missing, limit),
+            findings=extrapolated(_findings(spans, best, missing, limit), calls.month_caveat),
             sections=pricing_sections(
                 accounts, offers, missing, best, curve, limit, self.usage_unit, self.leave_percent
             ),
@@ -114,7 +113,10 @@ class PricingAnalyzer(Analyzer):
                 "What survives = gain - share leaving x (new bills - cost) of the customers whose bill is raised, who "
                 "leave at random; the break-even share is gain / (new bills - cost).",
             ),
-            assumptions=_assumptions(accounts, limit, self.leave_percent),
+            assumptions=(
+                *_assumptions(accounts, limit, self.leave_percent),
+                *([calls.month_caveat] if calls.month_caveat else []),
+            ),
             comparison=calls.comparison_text,
             headline="gain",
             sparkline=tuple(round(float(point.result.gain), 6) for point in curve),
@@ -132,7 +134,7 @@ class PricingAnalyzer(Analyzer):
             answer=f"Pricing models cannot be compared: {nobody_known(accounts)}; what is known is that prices "
             f"must cover {dollars(accounts.unknown_cost)} of cost.",
             metrics=(_unit_cost(spans),),
-            findings=(unknown_finding(accounts, accounts.period),),
+            findings=extrapolated([unknown_finding(accounts, accounts.period)], calls.month_caveat),
             sections=unpriced_sections(accounts),
             method=("Cost per unit = logged cost / units used in the period.",),
             assumptions=("Without today's bills, neither a gain nor a rise can be computed; none is assumed.",),

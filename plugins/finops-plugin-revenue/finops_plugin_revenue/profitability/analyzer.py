@@ -17,6 +17,7 @@ from finops_core import (
     Report,
     count,
     dollars,
+    extrapolated,
     hookimpl,
     percent,
     plural,
@@ -53,10 +54,8 @@ class ProfitabilityAnalyzer(Analyzer):
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
         """The report on the calls of the period."""
-        if calls.period is None:
-            return self.empty()
-        if calls.total == 0:
-            return self.empty(f"No calls from {calls.period}.")
+        if calls.period is None or not calls.total:
+            return self.empty(calls.empty_text)
         spans = read_accounts(calls)
         accounts = spans[0]
         days = by_day(accounts)
@@ -64,7 +63,7 @@ class ProfitabilityAnalyzer(Analyzer):
         return self.report(
             answer=_answer(accounts, losing),
             metrics=_metrics(spans),
-            findings=_findings(calls, accounts, losing, days, self.named_customers),
+            findings=extrapolated(_findings(calls, accounts, losing, days, self.named_customers), calls.month_caveat),
             sections=margin_sections(accounts, losing, days),
             method=(
                 "Revenue of a day = price of the customer's tier / days of that calendar month, for every day of the "
