@@ -42,20 +42,27 @@ def split(total: Decimal, weights: Sequence[Decimal | int | float]) -> list[Deci
     Raises:
         ValueError: There are no weights, or one of them is negative.
     """
-    exact = [Decimal(repr(w)) if isinstance(w, float) else Decimal(w) for w in weights]
-    if not exact or any(w < 0 for w in exact):
+    units = _whole_numbers(weights)
+    if not units or any(u < 0 for u in units):
         raise ValueError("a split needs weights, none of them negative")
-    if not any(exact):
-        exact = [Decimal(1)] * len(exact)
-    sign = -1 if total < 0 else 1
-    nanos = int(EXACT.multiply(abs(usd(total)), Decimal(NANOS_PER_USD)))
+    if not any(units):
+        units = [1] * len(units)
     # Integer arithmetic from here on: a share of a share must not lose a digit.
-    scale = max(0, *(-int(w.as_tuple().exponent) for w in exact))
-    units = [int(EXACT.scaleb(w, scale).to_integral_value(ROUND_FLOOR)) for w in exact]
+    nanos = int(EXACT.multiply(usd(total), Decimal(NANOS_PER_USD)))
+    sign, nanos = (-1, -nanos) if nanos < 0 else (1, nanos)
     whole = sum(units)
-    floors = [nanos * u // whole for u in units]
-    rests = [nanos * u % whole for u in units]
-    order = sorted(range(len(units)), key=lambda i: (-rests[i], i))
+    shares = [divmod(nanos * unit, whole) for unit in units]
+    floors = [share for share, _ in shares]
+    order = sorted(range(len(units)), key=lambda i: -shares[i][1])  # stable: ties to the earlier share
     for i in order[: nanos - sum(floors)]:
         floors[i] += 1
-    return [EXACT.multiply(Decimal(sign * n), NANO) for n in floors]
+    return [EXACT.scaleb(Decimal(sign * n), -9) for n in floors]
+
+
+def _whole_numbers(weights: Sequence[Decimal | int | float]) -> list[int]:
+    """Weights in the same proportions as whole numbers."""
+    if all(type(w) is int for w in weights):
+        return [int(w) for w in weights]
+    exact = [Decimal(repr(w)) if isinstance(w, float) else Decimal(w) for w in weights]
+    scale = max(0, *(-int(w.as_tuple().exponent) for w in exact))
+    return [int(EXACT.scaleb(w, scale).to_integral_value(ROUND_FLOOR)) for w in exact]
