@@ -332,7 +332,10 @@ def main() -> None:
     except click.ClickException as e:
         e.show()
         code = UsageError.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as e:
+        # click raises Abort from the interrupt, whose notes say which plugin was running
+        for note in getattr(e.__cause__ or e, "__notes__", ()):
+            click.echo(f"finops: {note}", err=True)
         click.echo("Interrupted. A log that was being written is as it was, or holds whole calls only.", err=True)
         code = INTERRUPTED
     except FinopsError as e:

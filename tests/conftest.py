@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,8 @@ def fake_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Install a distribution into a folder of its own, for this process and those it starts.
 
     Call it with the name of a folder of ``tests/fake_plugins``, or with a name that is not one of them and what it
-    holds: ``entry_points={group: {name: object}}``, ``version`` and ``modules={name: source}``. What is installed
-    last is found first.
+    holds: ``entry_points={group: {name: object}}``, ``version``, ``modules={name: source}`` and ``requires``. What is
+    installed last is found first.
     """
     root = tmp_path / "installed"
     modules_before = set(sys.modules)
@@ -29,6 +29,7 @@ def fake_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         entry_points: Mapping[str, Mapping[str, str]] | None = None,
         version: str = "1.0",
         modules: Mapping[str, str] | None = None,
+        requires: Sequence[str] = (),
     ) -> Path:
         site = root / f"site-{len(list(root.glob('*')))}"
         site.mkdir(parents=True)
@@ -36,12 +37,14 @@ def fake_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         if entry_points is None and folder.is_dir():
             project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
             name, version, entry_points = project["name"], project["version"], project["entry-points"]
+            requires = project["dependencies"]
             shutil.copytree(folder, site, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.toml", "__pycache__"))
         for module, source in (modules or {}).items():
             (site / f"{module}.py").write_text(source)
         info = site / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        needed = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needed}")
         (info / "entry_points.txt").write_text(
             "\n".join(
                 f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in names.items())

@@ -2,6 +2,7 @@
 
 import sys
 from datetime import date
+from importlib.metadata import version
 
 import pyarrow as pa
 import pytest
@@ -78,12 +79,48 @@ class TestImport:
         assert load_object(hello).name == "hello"
         assert describe(hello, Settings()).summary == "Greets."
 
-    def test_what_a_plugin_prints_while_it_is_imported_stays_out_of_stdout(self, fake_distribution, capsys):
+    def test_what_a_plugin_prints_while_it_is_imported_is_shown_on_stderr_with_its_name(
+        self, fake_distribution, capsys
+    ):
         fake_distribution(
             "stranger", {"finops.analyzers": {"loud": "loud"}}, modules={"loud": f"print('hi')\n{MODULE}"}
         )
         load(chosen("analyzers", "loud"), Settings())
-        assert capsys.readouterr() == ("", "hi\n")
+        assert capsys.readouterr() == ("", "loud: hi\n")
+
+    @pytest.mark.parametrize(
+        ("requirement", "told"),
+        [
+            ("finops-core>=99.1", ">=99.1"),
+            ("finops_core (<0.0.1)", "<0.0.1"),
+            ("Finops.Core[all]==98.*; python_version > '3'", "==98.*"),
+        ],
+    )
+    def test_a_plugin_that_needs_another_core_is_not_imported(self, fake_distribution, requirement, told):
+        fake_distribution(
+            "acme-future",
+            {"finops.analyzers": {"future": "future"}},
+            modules={"future": MODULE},
+            requires=["numpy>=99", requirement],
+        )
+        loaded = load(chosen("analyzers", "future"), Settings())
+        installed = version("finops-core")
+        (problem,) = loaded.problems
+        assert problem.line() == (
+            f"analyzer 'future' of acme-future 1.0: it needs finops-core {told}, and finops-core {installed} is "
+            "installed. Install the two together: pip install --upgrade finops-core acme-future"
+        )
+        assert problem.traceback == ""
+        assert "future" not in sys.modules
+
+    @pytest.mark.parametrize(
+        "requirement",
+        ["finops-core", "finops-core<99", "finops-core>=99; extra == 'later'", "finops-core-extras>=99"],
+    )
+    def test_a_plugin_that_this_core_is_enough_for_is_imported(self, fake_distribution, requirement):
+        points = {"finops.analyzers": {"present": "present"}}
+        fake_distribution("stranger", points, modules={"present": MODULE}, requires=[requirement])
+        assert load(chosen("analyzers", "present"), Settings()).problems == ()
 
 
 class TestParameters:
@@ -257,13 +294,46 @@ class TestCalls:
         loaded = load(chosen("patterns", "loud"), Settings())
         for item in loaded.iterate(loaded.plugins[0], run=run_of_two_days("loud")):
             print("item", item)
-        assert capsys.readouterr() == ("item 1\n", "begin\nend\n")
+        assert capsys.readouterr() == ("item 1\n", "loud: begin\nloud: end\n")
 
-    def test_an_interrupt_during_a_hook_passes(self, fake_distribution):
+    def test_every_line_that_a_hook_prints_has_its_name(self, fake_distribution, capsys):
+        source = (
+            "from finops_core import hookimpl\n\n@hookimpl\ndef analyze(calls):\n"
+            "    print('one', end='')\n    print(' line\\n\\nand')\n    print('no end', end='', flush=True)\n"
+        )
+        fake_distribution("stranger", {"finops.analyzers": {"loud": "loud"}}, modules={"loud": source})
+        loaded = load(chosen("analyzers", "loud"), Settings())
+        loaded.call(loaded.plugins[0], calls=None)
+        assert capsys.readouterr() == ("", "loud: one line\nloud: \nloud: and\nloud: no end\n")
+
+    def test_what_a_pattern_prints_or_raises_when_it_is_given_up_is_contained_too(self, fake_distribution, capsys):
+        source = (
+            "from finops_core import hookimpl\n\n@hookimpl\ndef generate_calls(run):\n"
+            "    try:\n        yield 1\n    finally:\n        print('bye')\n        raise ValueError\n"
+        )
+        fake_distribution("stranger", {"finops.patterns": {"loud": "loud"}}, modules={"loud": source})
+        loaded = load(chosen("patterns", "loud"), Settings())
+        items = loaded.iterate(loaded.plugins[0], run=run_of_two_days("loud"))
+        assert next(items) == 1
+        items.close()
+        assert capsys.readouterr() == ("", "loud: bye\n")
+
+    def test_an_interrupt_during_a_hook_passes_and_names_the_plugin(self, fake_distribution):
         source = "from finops_core import hookimpl\n\n@hookimpl\ndef analyze(calls):\n    raise KeyboardInterrupt\n"
         fake_distribution("stranger", {"finops.analyzers": {"slow": "slow"}}, modules={"slow": source})
         loaded = load(chosen("analyzers", "slow"), Settings())
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as interrupt:
+            loaded.call(loaded.plugins[0], calls=calls_from([]))
+        assert interrupt.value.__notes__ == ["analyzer 'slow' of stranger 1.0 was running (analyze)"]
+
+    def test_an_exception_of_any_base_is_contained(self, fake_distribution):
+        source = (
+            "from finops_core import hookimpl\n\nclass Stop(BaseException):\n    pass\n\n"
+            "@hookimpl\ndef analyze(calls):\n    raise Stop('here')\n"
+        )
+        fake_distribution("stranger", {"finops.analyzers": {"stop": "stop_"}}, modules={"stop_": source})
+        loaded = load(chosen("analyzers", "stop"), Settings())
+        with pytest.raises(ContainedError, match="analyze failed: Stop: here"):
             loaded.call(loaded.plugins[0], calls=calls_from([]))
 
 

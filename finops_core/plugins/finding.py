@@ -10,7 +10,7 @@ import re
 import traceback
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions, version
 from typing import TYPE_CHECKING, Literal
 
 from finops_core.errors import FinopsError, PluginError, UsageError, nearest
@@ -30,6 +30,9 @@ GROUPS: dict[Kind, str] = {
 
 HOOKS: dict[Kind, str] = {"patterns": "generate_calls", "analyzers": "analyze", "publishers": "publish"}
 """The hook that each kind serves; a command is a click command and serves none."""
+
+CORE = "finops-core"
+"""The distribution that plugins require a version of."""
 
 LOAD_ONLY = "FINOPS_LOAD_PLUGINS"
 """The environment variable that, when it is set, lists the entry-point names of all plugins to be found."""
@@ -53,6 +56,12 @@ class Found:
     version: str
     entry_point: EntryPoint
 
+    members: tuple[Found, ...] = ()
+
+    @property
+    def who(self) -> str:
+        """The plugin, with its kind, distribution and version."""
+        return f"{self.kind.removesuffix('s')} {self.name!r} of {self.distribution} {self.version}"
     def problem(self, error: BaseException, doing: str = "") -> Problem:
         """What went wrong with this plugin.
 
@@ -221,6 +230,28 @@ def _clash(owner: Found, other: Found) -> Problem:
 
 
 def disabled_names(values: Iterable[str]) -> frozenset[str]:
+def check_core(found: Found) -> None:
+    """Check that a plugin's distribution allows the core that is installed, before anything of it is imported.
+
+    Raises:
+        PluginError: It requires a version that the installed one is not.
+    """
+    required = found.entry_point.dist.requires if found.entry_point.dist else None
+    ours = [line for line in required or () if _normal(re.split(r"[^\w.-]", line, maxsplit=1)[0]) == CORE]
+    if not ours:
+        return
+    from packaging.requirements import Requirement
+
+    installed = version(CORE)
+    for requirement in map(Requirement, ours):
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if applies and not requirement.specifier.contains(installed, prereleases=True):
+            raise PluginError(
+                f"it needs {CORE} {requirement.specifier}, and {CORE} {installed} is installed",
+                hint=f"Install the two together: pip install --upgrade {CORE} {found.distribution}",
+            )
+
+
     """The plugin names in the values of ``-p no:NAME``.
 
     Raises:

@@ -6,14 +6,15 @@ goes to one plugin, and whatever it raises becomes a :class:`~finops_core.plugin
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from finops_core.errors import PluginError, UsageError, nearest
-from finops_core.plugins.finding import GROUPS, HOOKS, ContainedError, Found, Problem
+from finops_core.plugins.finding import GROUPS, HOOKS, ContainedError, Found, Problem, check_core
+from finops_core.plugins.prints import captured
 
 if TYPE_CHECKING:
     import pluggy
@@ -54,7 +55,7 @@ class Loaded:
     def call(self, plugin: LoadedPlugin, **arguments: Any) -> Any:
         """Call the hook of one plugin and nobody else's.
 
-        What the plugin prints goes to stderr.
+        What the plugin prints goes to stderr, with its name.
 
         Args:
             plugin: One of :attr:`plugins`.
@@ -84,12 +85,17 @@ class Loaded:
         with _contained(plugin.found, hook):
             items = iter(result)
         end = object()
-        while True:
-            with _contained(plugin.found, hook):
-                item = next(items, end)
-            if item is end:
-                return
-            yield item
+        try:
+            while True:
+                with _contained(plugin.found, hook):
+                    item = next(items, end)
+                if item is end:
+                    return
+                yield item
+        finally:
+            # Nobody wants the rest, so that an error while it is given up is none; but its prints are the plugin's.
+            with suppress(ContainedError), _contained(plugin.found, hook):
+                getattr(items, "close", lambda: None)()
 
 
 def load(chosen: Iterable[Found], settings: Settings) -> Loaded:
@@ -107,7 +113,7 @@ def load(chosen: Iterable[Found], settings: Settings) -> Loaded:
     problems: list[Problem] = []
     for found in sorted(chosen, key=lambda found: (found.name, found.kind)):
         try:
-            instance = _construct(found, load_object(found), settings.plugins.get(found.name, {}))
+            instance = _mixed(found, settings) if found.members else _instance(found, settings)
             with _contained(found):
                 _register(manager, found, instance)
         except ContainedError as e:
@@ -117,23 +123,39 @@ def load(chosen: Iterable[Found], settings: Settings) -> Loaded:
     return Loaded(tuple(plugins), tuple(problems), manager)
 
 
+def _instance(found: Found, settings: Settings) -> Any:
+    return _construct(found, load_object(found), settings.plugins.get(found.name, {}))
+
+
+def _mixed(found: Found, settings: Settings) -> Any:
+    """The pattern that a mix is; what a member raises has the member's name on it."""
+    from finops_core.simulation.mix import Member, Mix
+
+    return Mix.of([Member(m.name, _instance(m, settings), partial(_contained, m)) for m in found.members])
+
+
 def load_object(found: Found) -> Any:
     """Import what a plugin's entry point names: a class, a module, or a click command.
 
     Raises:
-        ContainedError: It cannot be imported.
+        ContainedError: It needs another version of the core, or cannot be imported.
     """
+    with _contained(found):
+        check_core(found)
     with _contained(found, f"import of {found.entry_point.value}"):
         return found.entry_point.load()
 
 
 @contextmanager
 def _contained(found: Found, doing: str = "") -> Iterator[None]:
-    """Turns what a plugin raises into an error with its name, and keeps its prints out of stdout."""
+    """Turns what a plugin raises into an error with its name, and shows its prints on stderr with its name."""
     try:
-        with redirect_stdout(sys.stderr):
+        with captured(found.name):
             yield
-    except (Exception, SystemExit) as e:
+    except KeyboardInterrupt as e:
+        e.add_note(f"{found.who} was running{f' ({doing})' if doing else ''}")
+        raise
+    except BaseException as e:  # also SystemExit, and whatever else a plugin derives from BaseException
         raise ContainedError(found.problem(e, doing)) from e
 
 
