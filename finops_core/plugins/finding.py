@@ -48,6 +48,7 @@ class Found:
         distribution: The package that provides it, as pip calls it.
         version: The package's version.
         entry_point: Where its object is.
+        members: Of a mix, the patterns that it is made of.
     """
 
     name: str
@@ -55,13 +56,13 @@ class Found:
     distribution: str
     version: str
     entry_point: EntryPoint
-
     members: tuple[Found, ...] = ()
 
     @property
     def who(self) -> str:
         """The plugin, with its kind, distribution and version."""
         return f"{self.kind.removesuffix('s')} {self.name!r} of {self.distribution} {self.version}"
+
     def problem(self, error: BaseException, doing: str = "") -> Problem:
         """What went wrong with this plugin.
 
@@ -229,7 +230,6 @@ def _clash(owner: Found, other: Found) -> Problem:
     )
 
 
-def disabled_names(values: Iterable[str]) -> frozenset[str]:
 def check_core(found: Found) -> None:
     """Check that a plugin's distribution allows the core that is installed, before anything of it is imported.
 
@@ -252,6 +252,7 @@ def check_core(found: Found) -> None:
             )
 
 
+def disabled_names(values: Iterable[str]) -> frozenset[str]:
     """The plugin names in the values of ``-p no:NAME``.
 
     Raises:
