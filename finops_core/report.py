@@ -152,8 +152,9 @@ class Column(_Data):
     name: Slug
     label: str
     unit: Unit = "text"
-    role: Literal["dimension", "measure", "derived"] = "derived"
-    """A dimension names what a row is about; a measure may be added up over rows; all else is derived."""
+    role: Literal["dimension", "measure", "share", "derived"] = "derived"
+    """A dimension names what a row is about; a measure may be added up over rows; a share depends on the other rows,
+    so that it means nothing when some of them are filtered out; all else is derived from its own row."""
     dimension: str = ""
     """For a dimension: the column of the call log that it shows, so that pages can filter by it."""
 
@@ -311,7 +312,8 @@ class Chart(_Data):
     points: tuple[Point, ...] = ()
     stacked: bool = False
     dimension: str = ""
-    """The column of the call log that the categories (or, for several series, the series) stand for."""
+    """The column of the call log that the categories stand for, so that pages can filter by it; those along an axis of
+    dates or times can be filtered by day without it."""
 
     @model_validator(mode="before")
     @classmethod

@@ -27,6 +27,8 @@ EARLY_SCRIPT = "theme.js"
 SCRIPTS = (
     "echarts.min.js",
     "format.js",
+    "selection.js",
+    "filters.js",
     "kinds.js",
     "charts.js",
     "tables.js",
@@ -38,6 +40,11 @@ SCRIPTS = (
 
 # Below these a change would read as none.
 _LEAST_PERCENT, _LEAST_POINTS = Decimal("0.05"), Decimal("0.005")
+TIME = "timestamp"
+"""The column of the call log that a range of days is about."""
+
+# Charts of which a part is still true: the steps of a waterfall belong together.
+_PICKABLE = frozenset({"line", "bar"})
 _SPARK_WIDTH, _SPARK_HEIGHT = 120, 28
 _CONFIDENCE = {"high": "High confidence", "medium": "Medium confidence", "low": "Low confidence"}
 _SEVERITY = {"good": "Good news", "info": "For information", "warning": "Act soon", "critical": "Act now"}
@@ -223,8 +230,17 @@ def table_of(chart: Chart) -> Table:
         ]
         rows = [(p.label, p.x, p.y, "yes" if p.highlight else "no") for p in chart.points]
     else:
-        x_unit = chart.x.unit if chart.x.unit in {"date", "time"} else "text"
-        columns = [Column(name="x", label=chart.x.label, unit=x_unit)]
+        is_time = chart.x.unit in {"date", "time"}
+        dimension = (TIME if is_time else chart.dimension) if chart.kind in _PICKABLE else ""
+        columns = [
+            Column(
+                name="x",
+                label=chart.x.label,
+                unit=chart.x.unit if is_time else "text",
+                role="dimension" if dimension else "derived",
+                dimension=dimension,
+            )
+        ]
         columns += [
             Column(name=f"y{i}", label=s.name or chart.y.label, unit=chart.y.unit) for i, s in enumerate(chart.series)
         ]
@@ -251,9 +267,10 @@ def _tables(report: Report) -> list[tuple[str, Table]]:
 
 
 def _table_data(table: Table) -> dict[str, Any]:
-    kept = table.model_dump(include={"title", "rows", "total", "other"})
+    kept = table.model_dump(include={"title", "rows", "total", "other", "other_rows"})
     columns = zip(table.columns, _decimals(table), strict=True)
-    return {**kept, "columns": [{"label": c.label, "unit": c.unit, "decimals": d} for c, d in columns]}
+    described = [{**c.model_dump(include={"label", "unit", "role", "dimension"}), "decimals": d} for c, d in columns]
+    return {**kept, "columns": described}
 
 
 def _decimals(table: Table) -> list[int]:

@@ -241,7 +241,7 @@ def understanding() -> Report:
                             Column(name="model", label="Model", role="dimension", dimension="model"),
                             Column(name="cost", label="Cost", unit="usd", role="measure"),
                             Column(name="calls", label="Calls", unit="count", role="measure"),
-                            Column(name="share", label="Share", unit="percent"),
+                            Column(name="share", label="Share", unit="percent", role="share"),
                             Column(name="p95", label="p95 latency", unit="ms"),
                             Column(name="speed", label="Speed", unit="tokens_per_s"),
                             Column(name="first", label="First call", unit="time"),

@@ -45,7 +45,7 @@ finops.charts = (() => {
 
   function draw(element, colours, width) {
     const id = element.dataset.chart;
-    const chart = finops.page.data().charts[id];
+    const chart = finops.filters.chart(id);
     if (!chart || isBlank(chart)) {
       drawn.get(id)?.dispose();
       drawn.delete(id);

@@ -13,13 +13,15 @@ finops.downloads = (() => {
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }
 
-  function csv(table) {
+  // Args: a table, and what it is filtered by, in words; each line says it.
+  function csv(table, filter = "") {
+    const more = filter ? `,${field(filter, "text")}` : "";
     const header = table.columns.map((c) =>
       field(finops.format.isText(c.unit) ? c.label : `${c.label} (${c.unit})`, "text"),
     );
     const rows = [...table.rows, table.other, table.total].filter(Boolean);
-    const lines = rows.map((row) => row.map((value, i) => field(value, table.columns[i].unit)).join(","));
-    return [header.join(","), ...lines].join("\r\n") + "\r\n";
+    const lines = rows.map((row) => row.map((value, i) => field(value, table.columns[i].unit)).join(",") + more);
+    return [header.join(",") + (filter ? ",Filter" : ""), ...lines].join("\r\n") + "\r\n";
   }
 
   function save(name, type, text) {
@@ -35,7 +37,8 @@ finops.downloads = (() => {
       const button = event.target.closest("button");
       if (button?.dataset.csv) {
         const id = button.dataset.csv;
-        save(`${id}.csv`, "text/csv;charset=utf-8", csv(finops.page.data().tables[id]));
+        const table = finops.filters.table(id);
+        save(`${id}.csv`, "text/csv;charset=utf-8", csv(table, finops.filters.column(table)));
       } else if (button?.dataset.svg) {
         const id = button.dataset.svg;
         save(`${id}.svg`, "image/svg+xml", finops.charts.svg(id));

@@ -92,5 +92,5 @@ finops.format = (() => {
     return plain(text);
   }
 
-  return { isText, plain, shortened, full, cellClass, axis, category };
+  return { MISSING, isText, plain, shortened, full, cellClass, axis, category };
 })();

@@ -17,12 +17,14 @@ finops.page = (() => {
     document.title = next.title;
     document.getElementById("page-data").textContent = next.getElementById("page-data").textContent;
     parsed = null;
+    finops.filters.restore();
     finops.tables.restore();
     finops.charts.drawAll();
   }
 
   function start() {
     finops.tables.start();
+    finops.filters.start();
     finops.downloads.start();
     finops.charts.start();
     finops.live.start();

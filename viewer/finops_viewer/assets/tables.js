@@ -5,9 +5,8 @@ finops.tables = (() => {
   const STEP = 250;
   const states = new Map(); // by table id: {column, direction, shown}; outlives an update of the page
 
-  function data(id) {
-    return finops.page.data().tables[id];
-  }
+  // A table as the filters leave it.
+  const data = (id) => finops.filters.table(id);
 
   function compare(unit) {
     if (finops.format.isText(unit)) {
@@ -28,13 +27,13 @@ finops.tables = (() => {
     });
   }
 
-  function rowElement(row, columns) {
+  function rowElement(row, columns, missing) {
     const line = document.createElement("tr");
     row.forEach((value, i) => {
       const cell = document.createElement(i === 0 ? "th" : "td");
       if (i === 0) cell.scope = "row";
       cell.className = finops.format.cellClass(value, columns[i].unit);
-      cell.textContent = finops.format.full(value, columns[i].unit, columns[i].decimals);
+      cell.textContent = value === null ? missing : finops.format.full(value, columns[i].unit, columns[i].decimals);
       line.append(cell);
     });
     return line;
@@ -42,12 +41,14 @@ finops.tables = (() => {
 
   function draw(element) {
     const id = element.dataset.table;
-    const state = states.get(id);
     const table = data(id);
-    if (!state || !table) return;
+    if (!table || !(states.has(id) || finops.filters.isActive())) return;
+    const state = stateOf(element);
     if (state.column !== null && state.column >= table.columns.length) state.column = null;
     const rows = sorted(table, state.column, state.direction).slice(0, state.shown);
-    element.tBodies[0].replaceChildren(...rows.map((row) => rowElement(row, table.columns)));
+    element.tBodies[0].replaceChildren(...rows.map((row) => rowElement(row, table.columns, finops.format.MISSING)));
+    const sums = [table.other, table.total].filter(Boolean);
+    element.tFoot?.replaceChildren(...sums.map((row) => rowElement(row, table.columns, "")));
     element.querySelectorAll("thead th").forEach((header, i) => {
       if (i === state.column) header.setAttribute("aria-sort", state.direction);
       else header.removeAttribute("aria-sort");
