@@ -126,7 +126,8 @@ def test_a_cheaper_model_without_the_evidence_is_turned_down_with_the_reason(row
 )
 def test_only_models_used_for_the_same_task_by_the_same_provider_are_candidates(elsewhere):
     report = analyze([*call(n=4), *elsewhere])
-    assert metric(report, "savings") == 0
+    assert not metric(report, "savings")
+    assert table(report, "switches-table") is None
     assert table(report, "refused") is None
 
 
@@ -259,17 +260,26 @@ def test_without_any_price_the_report_says_that_nothing_can_be_said():
     assert report.answer == (
         "Nothing can be said about savings on the $2.00 spent in 1 day: no model of the log has a catalogue price."
     )
-    assert metric(report, "near-catalogue") is None
-    assert metric(report, "savings") == 0
+    assert [metric(report, m) for m in ("near-catalogue", "savings", "savings-at-most", "coin")] == [None] * 4
 
 
 def test_nothing_to_save_is_a_finding_that_says_what_was_checked():
-    report = analyze(call(session_id="s"))
-    assert report.answer == "No saving was found on the $0.02 spent in 1 day."
+    report = analyze([*call("cheap", CHEAP, session_id="s"), *call(n=3, session_id="s")])
+    assert report.answer == "No saving was found on the $0.062 spent in 1 day."
     assert report.findings[0].id == "nothing"
-    assert "1 call with a catalogue price was checked" in report.findings[0].title
-    assert report.findings[0].severity == "good"
+    assert "4 calls with a catalogue price were checked" in report.findings[0].title
+    assert (report.findings[0].severity, report.findings[0].confidence) == ("good", "high")
     assert metric(report, "coin") == 100
+
+
+def test_one_model_alone_is_no_proof_that_nothing_can_be_saved():
+    report = analyze(call(session_id="s"))
+    assert report.answer == (
+        "No saving was found on the $0.02 spent in 1 day: no task ran on two models, so there is no other model to "
+        "judge."
+    )
+    assert (report.findings[0].severity, report.findings[0].confidence) == ("info", "low")
+    assert "what_if" in report.findings[0].action
 
 
 def test_what_the_log_does_not_say_is_said_instead_of_all_clear():
@@ -279,6 +289,8 @@ def test_what_the_log_does_not_say_is_said_instead_of_all_clear():
         "this log; no call names its session, so repeated prefixes cannot be seen."
     )
     assert (report.findings[0].severity, report.findings[0].confidence) == ("info", "low")
+    # Where nobody could look, zero dollars and a perfect index would be claims.
+    assert [metric(report, m) for m in ("savings", "savings-at-most", "coin")] == [None] * 3
 
 
 def test_no_calls_make_an_empty_report():
@@ -288,12 +300,12 @@ def test_no_calls_make_an_empty_report():
 def test_free_calls_divide_by_nothing():
     report = analyze(call("free", 0, n=2, provider="other"))
     assert metric(report, "coin") is None
-    assert metric(report, "savings") == 0
+    assert metric(report, "savings") is None
 
 
 def test_calls_without_a_task_stay_where_they_are_and_are_counted():
     report = analyze([*call(n=4, task_type=None), *call("cheap", CHEAP, n=4, task_type=None)])
-    assert metric(report, "savings") == 0
+    assert metric(report, "savings") is None
     assert "8 calls without a task type cannot be judged" in text(report, "switches")
 
 

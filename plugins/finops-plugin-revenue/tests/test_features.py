@@ -145,7 +145,9 @@ def test_a_niche_feature_that_loses_money_and_shrinks_is_to_be_retired():
     assert verdict_of(report, "old")[0] == "retire"
     finding = next(f for f in report.findings if f.who == "old")
     assert finding.usd_per_month == 150
+    # $1 of 99 a month / 31 days of revenue at most: the margin is far below zero; 2 calls became 1.
     assert "should be retired" in finding.title
+    assert "used by 33.3 % of customers, 50.0 % fewer calls." in finding.title
     # Without a comparison nothing is retired.
     assert verdict_of(analyze(rows, adoption_percent=40), "old")[0] == "fix"
 

@@ -161,8 +161,9 @@ class OptimizationAnalyzer(Analyzer):
                 for view in ("current", "previous")
             )
 
-        def coin(saving: Decimal, of: Decimal) -> float | None:
-            return float(100 * (1 - saving / of)) if of else None
+        # Nothing found is no saving of zero where the log did not let anybody look.
+        blind = not (evidence.has_alternatives or evidence.has_sessions or self.commitments or self.batch_tasks)
+        unknown = high <= 0 and (blind or not potential.survey.matches)
 
         calls_priced = sum(match.calls for match in potential.survey.matches.values())
         near = sum(match.near for match in potential.survey.matches.values())
@@ -170,7 +171,7 @@ class OptimizationAnalyzer(Analyzer):
             Metric(
                 id="savings",
                 label="Savings found",
-                value=potential.monthly(CAUTIOUS),
+                value=None if unknown else potential.monthly(CAUTIOUS),
                 current=now,
                 previous=before,
                 unit="usd",
@@ -181,7 +182,7 @@ class OptimizationAnalyzer(Analyzer):
             Metric(
                 id="savings-at-most",
                 label="Savings at most",
-                value=potential.monthly(HOPEFUL),
+                value=None if unknown else potential.monthly(HOPEFUL),
                 unit="usd",
                 note=f"A month, at the hopeful end: {sections.length(self.output_percent[0])}, every repeated prefix "
                 "read from the cache, no failed call billed.",
@@ -189,11 +190,17 @@ class OptimizationAnalyzer(Analyzer):
             Metric(
                 id="coin",
                 label="COIN",
-                value=coin(low, cost),
+                value=float(100 * (1 - low / cost)) if cost and not unknown else None,
                 unit="percent",
                 better="higher",
                 note="Cost Optimization Index Number = (1 - savings / cost) x 100, with the cautious savings; "
-                + (f"{percent(100 - 100 * high / cost)} with the hopeful ones." if cost else "unknown without cost."),
+                + (
+                    "unknown: the log does not say enough to look for savings."
+                    if unknown
+                    else f"{percent(100 - 100 * high / cost)} with the hopeful ones."
+                    if cost
+                    else "unknown without cost."
+                ),
             ),
             Metric(
                 id="failed-cost",

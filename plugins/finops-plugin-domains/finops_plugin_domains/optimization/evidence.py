@@ -144,6 +144,12 @@ class Evidence:
         return any(task is not None for task, _, _ in self.records)
 
     @cached_property
+    def has_alternatives(self) -> bool:
+        """Whether any task ran on more than one model."""
+        tasks = [task for task, _, _ in self.records if task is not None]
+        return len(tasks) > len(set(tasks))
+
+    @cached_property
     def has_sessions(self) -> bool:
         """Whether any call names its session."""
         return any(record.with_session for record in self.records.values())

@@ -170,6 +170,8 @@ def unseen_text(evidence: Evidence) -> str:
     missing = []
     if not evidence.has_tasks:
         missing.append("no call names its task, so no other model can be judged by this log")
+    elif not evidence.has_alternatives:
+        missing.append("no task ran on two models, so there is no other model to judge")
     if not evidence.has_sessions:
         missing.append("no call names its session, so repeated prefixes cannot be seen")
     return "; ".join(missing)
@@ -189,7 +191,9 @@ def _nothing(potential: Potential, evidence: Evidence) -> Finding:
         if calls
         else "No call could be priced.",
         action="Send task_type and session_id with every call."
-        if unseen
+        if not (evidence.has_tasks and evidence.has_sessions)
+        else "Ask what another model would cost with what_if."
+        if not evidence.has_alternatives
         else "Nothing to do. Widen the search with across_providers, or set batch and commitment terms.",
         section="together",
         severity="info" if unseen or not calls else "good",

@@ -83,7 +83,7 @@ class Rule:
             if growth is not None and growth < 0 and adoption < self.adoption:
                 return Verdict(
                     "retire",
-                    f"{margin_text}, used by {percent(adoption)} of customers, calls changed by {{percent(growth)}}",
+                    f"{margin_text}, used by {percent(adoption)} of customers, {percent(-growth)} fewer calls",
                 )
             return Verdict("fix", f"{margin_text}, wanted {self.fix_below:g} %")
         if current is None or previous is None or min(current.calls, previous.calls) < self.compared_calls:
