@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from finops_core.settings import BUDGET_COLUMNS, Budget, Settings
     from finops_core.simulation import AICallSimulator, Calendar, Customers, Event, Run
+    from finops_core.simulation.mix import mix
     from finops_core.site import Site
     from finops_core.wording import count, dollars, listing, percent, plural, signed_dollars
 
@@ -59,6 +60,7 @@ _HOMES = {
     ),
     "finops_core.settings": ("BUDGET_COLUMNS", "Budget", "Settings"),
     "finops_core.simulation": ("AICallSimulator", "Calendar", "Customers", "Event", "Run"),
+    "finops_core.simulation.mix": ("mix",),
     "finops_core.site": ("Site",),
     "finops_core.wording": ("count", "dollars", "listing", "percent", "plural", "signed_dollars"),
 }

@@ -81,7 +81,14 @@ _path = click.Path(path_type=Path)
 _day = click.DateTime(["%Y-%m-%d"])
 OPTIONS: dict[str, Callable[..., Any]] = {
     "patterns": click.option(
-        "--plugins", default="all", show_default=True, metavar="NAMES", help="Patterns, with commas between."
+        "--plugins", show_default="all, with --mix none", metavar="NAMES", help="Patterns, with commas between."
+    ),
+    "mix": click.option(
+        "--mix",
+        "mixes",
+        multiple=True,
+        metavar="NAME+NAME",
+        help="Patterns whose factors are multiplied over the same customers. May be given several times.",
     ),
     "analyzers": click.option(
         "--plugins", default="all", show_default=True, metavar="NAMES", help="Analyzers, with commas between."
@@ -128,11 +135,11 @@ def finops() -> None:
 
 
 @finops.command()
-@options("patterns", *SIMULATION, "reports", *COMMON)
-def run(plugins: str, log: Path, reports: Path, **flags: Any) -> int:
+@options("patterns", "mix", *SIMULATION, "reports", *COMMON)
+def run(plugins: str | None, mixes: tuple[str, ...], log: Path, reports: Path, **flags: Any) -> int:
     """Simulate, ingest, analyze, publish, and print the summary."""
     session = _session(flags)
-    patterns = session.load("patterns", _names(plugins))
+    patterns = _patterns(session, plugins, mixes)
     analyzers, publishers = session.load("analyzers"), session.load("publishers")
     simulated = session.simulate(patterns, log, _request(**flags))
     publication, counts = session.refresh(log, reports, analyzers, publishers)
@@ -144,11 +151,11 @@ def run(plugins: str, log: Path, reports: Path, **flags: Any) -> int:
 
 
 @finops.command()
-@options("patterns", *SIMULATION, *COMMON)
-def simulate(plugins: str, log: Path, **flags: Any) -> int:
+@options("patterns", "mix", *SIMULATION, *COMMON)
+def simulate(plugins: str | None, mixes: tuple[str, ...], log: Path, **flags: Any) -> int:
     """Write simulated calls to the log, and do no more."""
     session = _session(flags)
-    simulated = session.simulate(session.load("patterns", _names(plugins)), log, _request(**flags))
+    simulated = session.simulate(_patterns(session, plugins, mixes), log, _request(**flags))
     return session.finish(simulated, f"The calls are in {log}.", f"Next: finops analyze --log {log}")
 
 
@@ -391,6 +398,12 @@ def _request(
         workers=workers or os.cpu_count() or 1,
         mode="append" if append else "replace" if replace else "fresh",
     )
+
+
+def _patterns(session: Session, plugins: str | None, mixes: tuple[str, ...]) -> Loaded:
+    """The patterns that are named and the mixes; all patterns if neither is given."""
+    names = _names(plugins) if plugins is not None else [] if mixes else None
+    return session.load("patterns", names, mixes)
 
 
 def _names(text: str) -> list[str] | None:

@@ -13,7 +13,7 @@ from finops_core.console import Terminal
 from finops_core.errors import UsageError
 from finops_core.ledger import Ledger
 from finops_core.ledger.calls import PeriodChoice
-from finops_core.plugins import Kind, Loaded, Problem, check_settings, disabled_names, find, load, select
+from finops_core.plugins import Kind, Loaded, Problem, check_settings, disabled_names, find, load, select, select_mixes
 from finops_core.settings import load_settings
 from finops_core.simulation.recording import PatternTotals, patterns_summary
 
@@ -54,7 +54,7 @@ class Session:
         select(self.findings.found, "patterns", (), self._disabled)  # a wrong -p no:NAME is told before anything runs
         self._note(self.findings.problems)
 
-    def load(self, kind: Kind, names: Sequence[str] | None = None) -> Loaded:
+    def load(self, kind: Kind, names: Sequence[str] | None = None, mixes: Sequence[str] = ()) -> Loaded:
         """Import the chosen plugins of a kind, but those that are disabled, with their parameters.
 
         A command loads whatever it needs before it writes anything.
@@ -62,11 +62,13 @@ class Session:
         Args:
             kind: Such as patterns.
             names: Which; ``None`` is all that are installed.
+            mixes: For patterns, those that are mixed, such as ``seasonal+burst``.
 
         Raises:
             UsageError: A name, or the name or value of a parameter, is wrong.
         """
-        return load(select(self.findings.found, kind, names, self._disabled), self.settings)
+        chosen = select(self.findings.found, kind, names, self._disabled)
+        return load([*chosen, *select_mixes(self.findings.found, mixes, self._disabled)], self.settings)
 
     def simulate(self, patterns: Loaded, log: Path, request: pipeline.Request) -> dict[str, Any]:
         """Run patterns into the log and show their totals.

@@ -22,6 +22,7 @@ from finops_core.plugins.finding import (
     versions,
 )
 from finops_core.plugins.loading import Loaded, LoadedPlugin, load, load_object
+from finops_core.plugins.mixing import select_mixes
 
 __all__ = [
     "GROUPS",
@@ -43,5 +44,6 @@ __all__ = [
     "load",
     "load_object",
     "select",
+    "select_mixes",
     "versions",
 ]

@@ -99,9 +99,10 @@ class Customers:
         ids: Their names, shape (customers,).
     """
 
-    def __init__(self, population: Population, first: int) -> None:
+    def __init__(self, population: Population, first: int, member: str = "") -> None:
         self._population = population
         self._first = first
+        self._member = member
         self.rows = slice(first, min(first + BLOCK, population.count))
         self.ids = population.ids[self.rows]
 
@@ -116,7 +117,12 @@ class Customers:
 
     def rng(self, what: str) -> np.random.Generator:
         """The block's own stream for one thing drawn, from its beginning at every call."""
-        return self._population.run.rng(what, self._first // BLOCK)
+        stream = f"{self._member}/{what}" if self._member else what
+        return self._population.run.rng(stream, self._first // BLOCK)
+
+    def member(self, name: str) -> Customers:
+        """The same customers with streams of their own, for a pattern that is part of another one."""
+        return Customers(self._population, self._first, f"{self._member}/{name}" if self._member else name)
 
 
 def exact_shares(count: int, shares: Sequence[float]) -> npt.NDArray[np.int64]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import entry_points
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -66,9 +66,7 @@ class AICallSimulator(Plugin):
     def generate_calls(self, run: Run) -> Iterator[pa.RecordBatch]:
         """The calls of this pattern, in time order, as the hook of the same name asks."""
         settled = run.settled(start=self.start, days=self.num_days, seed=self.seed)
-        return self.model_copy(update={"start": settled.start, "num_days": settled.days, "seed": settled.seed})._calls(
-            settled
-        )
+        return self._settled(settled)._calls(settled)
 
     def generate(self, **run: Any) -> pa.Table:
         """All calls at once, for Python without the command line.
@@ -92,33 +90,43 @@ class AICallSimulator(Plugin):
     def _own_run(self, **run: Any) -> Run:
         return Run(**{"source": source_of(type(self)), **run})
 
+    def _settled(self, run: Run) -> Self:
+        """This pattern with the period and the seed of a settled run."""
+        return self.model_copy(update={"start": run.start, "num_days": run.days, "seed": run.seed})
+
     def _calls(self, run: Run) -> Iterator[pa.RecordBatch]:
         population = Population(run, max(1, round(self.num_customers * run.scale)))
         calendar = Calendar(*run.period)
         counts = Counts(run, population.count, len(calendar))
         for block in population.blocks():
-            factor = self._checked_factor(block, calendar)
+            factor = factor_of(self, block, calendar)
             run.plant(_settle_events(self.events(block, calendar), block, calendar, factor))
             counts.draw(block, factor, self.minimum_per_day)
         maker = SliceMaker(run, population, calendar, counts)
         return ordered_map(maker.make, maker.slices(), run.workers)
 
-    def _checked_factor(self, block: Customers, calendar: Calendar) -> Floats:
-        factor = np.asarray(self.factor(block, calendar), dtype=np.float64)
-        shape = (len(block), len(calendar))
-        try:
-            factor = np.broadcast_to(factor, shape)
-        except ValueError:
-            raise PluginError(
-                f"the factor has shape {factor.shape}, which does not broadcast to (customers, hours) = {shape}",
-                hint="Return one value for each customer and hour, or an array that broadcasts to that.",
-            ) from None
-        if not (np.isfinite(factor).all() and (factor >= 0).all()):
-            raise PluginError(
-                "the factor holds a negative or non-finite value",
-                hint="A factor says how many times its normal rate a customer calls: 0 or more.",
-            )
-        return factor
+
+def factor_of(pattern: AICallSimulator, block: Customers, calendar: Calendar) -> Floats:
+    """The factor of a block of customers, checked; shape (customers, hours).
+
+    Raises:
+        PluginError: It does not broadcast to that shape, or holds what no factor can be.
+    """
+    factor = np.asarray(pattern.factor(block, calendar), dtype=np.float64)
+    shape = (len(block), len(calendar))
+    try:
+        factor = np.broadcast_to(factor, shape)
+    except ValueError:
+        raise PluginError(
+            f"the factor has shape {factor.shape}, which does not broadcast to (customers, hours) = {shape}",
+            hint="Return one value for each customer and hour, or an array that broadcasts to that.",
+        ) from None
+    if not (np.isfinite(factor).all() and (factor >= 0).all()):
+        raise PluginError(
+            "the factor holds a negative or non-finite value",
+            hint="A factor says how many times its normal rate a customer calls: 0 or more.",
+        )
+    return factor
 
 
 def source_of(pattern: type[Plugin]) -> str:
