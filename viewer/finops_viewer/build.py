@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finops_core.ledger.calls import Period, PeriodChoice
 from finops_viewer import publication
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Source:
         config: The settings file; ``None`` is ``finops.toml`` of the working directory, if there is one.
         sets: ``plugin.field=value`` texts.
         disabled: Names of plugins to leave out.
+        choice: The days to analyze; by default the whole log.
     """
 
     log: Path
@@ -34,6 +36,7 @@ class Source:
     config: Path | None = None
     sets: tuple[str, ...] = ()
     disabled: frozenset[str] = frozenset()
+    choice: PeriodChoice = field(default_factory=PeriodChoice)
 
     @property
     def settings_file(self) -> Path:
@@ -46,7 +49,7 @@ class Source:
         return tuple(_stat(path) for path in (self.log, self.settings_file))
 
     def is_current(self) -> bool:
-        """Whether the publication in place is whole, and was made from this log, these settings and these plugins.
+        """Whether the publication in place is whole, of this log and these days, made with these settings and plugins.
 
         Raises:
             UsageError: As for :meth:`conditions`.
@@ -61,9 +64,19 @@ class Source:
         return (
             publication.read_files(self.reports, manifest) is not None
             and manifest.get("log_offset") == _end_of_lines(self.log)
+            and self._is_of_choice(manifest)
             and log.st_mtime <= datetime.fromisoformat(manifest["built_at"]).timestamp()
             and all(manifest.get(key) == value for key, value in self.conditions().items())
         )
+
+    def _is_of_choice(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether the days that a manifest names are the ones chosen."""
+        analyzed = (manifest.get("first_day"), manifest.get("last_day"))
+        whole = (manifest.get("log_first_day"), manifest.get("log_last_day"))
+        if None in whole:
+            return analyzed == whole
+        period = self.choice.of(Period(*map(date.fromisoformat, whole)))
+        return analyzed == (period.first.isoformat(), period.last.isoformat())
 
     def conditions(self) -> dict[str, Any]:
         """What a manifest says of settings and plugins if it is up to date.
@@ -94,7 +107,7 @@ class Source:
         from finops_core.settings import load_settings
 
         settings = load_settings(self.config, self.sets)
-        done = pipeline.refresh(self.log, self.reports, settings, disabled=self.disabled)
+        done = pipeline.refresh(self.log, self.reports, settings, choice=self.choice, disabled=self.disabled)
         return [problem.line() for problem in done.problems]
 
 

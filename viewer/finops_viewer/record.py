@@ -33,11 +33,19 @@ class About(BaseModel):
     quarantine: tuple[dict[str, str], ...] = ()
     first_day: date | None = None
     last_day: date | None = None
+    log_first_day: date | None = None
+    log_last_day: date | None = None
     data_through: datetime | None = None
+
+    @property
+    def is_of_whole_log(self) -> bool:
+        """Whether all days of the log were analyzed."""
+        return (self.first_day, self.last_day) == (self.log_first_day, self.log_last_day)
 
     @classmethod
     def of(cls, site: Site) -> Self:
         """The facts that a publication's pages and manifest state."""
+        whole = site.calls.log_period if site.calls else site.period
         return cls(
             run_id=site.run_id,
             built_at=site.built_at,
@@ -50,6 +58,8 @@ class About(BaseModel):
             quarantine=tuple({k: str(v) for k, v in line.items()} for line in site.quarantine),
             first_day=site.period.first if site.period else None,
             last_day=site.period.last if site.period else None,
+            log_first_day=whole.first if whole else None,
+            log_last_day=whole.last if whole else None,
             data_through=site.now,
         )
 

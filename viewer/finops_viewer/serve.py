@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from finops_core.errors import FinopsError, UsageError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _PORTS_TRIED = 50
+_DAY = click.DateTime(["%Y-%m-%d"])
 _GRACE_SECONDS = 0.5
 
 
@@ -24,6 +26,9 @@ _GRACE_SECONDS = 0.5
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file; by default finops.toml if it exists.")
 @click.option("--set", "sets", multiple=True, metavar="PLUGIN.FIELD=VALUE", help="Set a plugin's parameter.")
 @click.option("-p", "disable", multiple=True, metavar="no:NAME", help="Leave a plugin out.")
+@click.option("--from", "first", type=_DAY, help="First day analyzed.")
+@click.option("--to", "last", type=_DAY, help="Last day analyzed.")
+@click.option("--last", "tail", metavar="28d|month", help="Analyze the last days, or the last call's month.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any free one.")
 @click.option("--allow-host", "allowed", multiple=True, metavar="NAME", help="Also answer to this host name.")
@@ -36,6 +41,9 @@ def serve(
     config: Path | None,
     sets: tuple[str, ...],
     disable: tuple[str, ...],
+    first: datetime | None,
+    last: datetime | None,
+    tail: str | None,
     host: str,
     port: int,
     allowed: tuple[str, ...],
@@ -44,11 +52,12 @@ def serve(
 ) -> int:
     """Show the reports in a browser, up to date with the call log.
 
-    Reports that are older than the log are made first; with --watch, whenever the log changes.
+    Reports that are older than the log, or of other days, are made first; with --watch, whenever the log changes.
     """
     import contextlib
     import webbrowser
 
+    from finops_core.ledger.calls import PeriodChoice
     from finops_core.plugins import disabled_names
     from finops_viewer.build import Source
     from finops_viewer.server import Stage, WebServer
@@ -59,7 +68,8 @@ def serve(
             f"--host {host} lets other machines in, so the names under which they ask must be known",
             hint="Add --allow-host with the name or address that stands in their browser's address bar.",
         )
-    source = Source(log, reports, config, sets, disabled_names(disable))
+    choice = PeriodChoice(first.date() if first else None, last.date() if last else None, tail)
+    source = Source(log, reports, config, sets, disabled_names(disable), choice)
     source.conditions()
     with listening(host, port) as listener:
         name = allowed[0] if allowed else f"[{host}]" if ":" in host else host

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from finops_viewer import pages, units
@@ -15,6 +17,7 @@ from finops_viewer.publisher import HtmlPublisher
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finops_core.ledger.calls import Period
 from finops_core.report import Metric, Report
 from finops_core.site import Site
 
@@ -139,6 +142,15 @@ def test_a_page_says_how_its_numbers_came_about(publish: Callable[..., dict[str,
     assert "1,000 lines of data/simulated_calls.csv = 990 accepted + 4 quarantined + 1 header + 5 blank" in text
     for words in ("2026-01-05 to 2026-02-03", "2026-02-03 23:59 UTC", "US dollars", "run-1", "Q_COST", "html 0.1.0"):
         assert words in text
+
+
+def test_home_tells_a_part_of_the_log_from_all_of_it(
+    publish: Callable[..., dict[str, str]], reports: list[Report]
+) -> None:
+    whole = SimpleNamespace(log_period=Period(date(2026, 1, 1), date(2026, 2, 3)))
+    assert "990 AI calls from 2026-01-05 to 2026-02-03, 5 reports" in Outline(publish(*reports)["index.html"]).text
+    part = publish(*reports, calls=whole)["index.html"]
+    assert "2026-01-05 to 2026-02-03 of a log of 990 AI calls, 5 reports" in Outline(part).text
 
 
 def test_pages_refer_to_nothing_outside(publish: Callable[..., dict[str, str]], reports: list[Report]) -> None:

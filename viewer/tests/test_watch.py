@@ -6,7 +6,9 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from finops_viewer import build, watch
@@ -14,6 +16,7 @@ from finops_viewer.publisher import HtmlPublisher
 from finops_viewer.watch import State, Updater
 
 from finops_core.errors import FinopsError
+from finops_core.ledger.calls import Period, PeriodChoice
 from finops_core.report import Report
 from finops_core.site import Site
 
@@ -185,6 +188,38 @@ def test_what_another_process_published_is_told_without_a_build(start: Callable[
     running.source.publish("by another process", "theirs")
     running.wait(lambda: running.states[-1].run_id == "theirs")
     assert running.source.builds == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "first", "last"),
+    [
+        (PeriodChoice(), date(2026, 1, 5), date(2026, 2, 3)),
+        (PeriodChoice(tail="7d"), date(2026, 1, 28), date(2026, 2, 3)),
+        (PeriodChoice(tail="month"), date(2026, 2, 1), date(2026, 2, 3)),
+        (PeriodChoice(first=date(2026, 1, 10)), date(2026, 1, 10), date(2026, 2, 3)),
+        (PeriodChoice(last=date(2026, 1, 9)), date(2026, 1, 5), date(2026, 1, 9)),
+    ],
+)
+def test_a_publication_of_other_days_is_not_current(
+    tmp_path: Path,
+    site_in: Callable[..., Site],
+    reports: list[Report],
+    monkeypatch: pytest.MonkeyPatch,
+    choice: PeriodChoice,
+    first: date,
+    last: date,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = tmp_path / "log.csv"
+    log.write_bytes(b"header\nrow\n")
+    os.utime(log, (1, 1))
+    source = build.Source(log, tmp_path / "html", choice=choice)
+    whole = SimpleNamespace(log_period=Period(date(2026, 1, 5), date(2026, 2, 3)))
+    facts = {"offset": 11, "calls": whole, **source.conditions()}
+    HtmlPublisher().publish(reports, site_in(tmp_path / "html", period=Period(first, last), **facts))
+    assert source.is_current()
+    HtmlPublisher().publish(reports, site_in(tmp_path / "html", period=Period(date(2026, 1, 6), last), **facts))
+    assert not source.is_current()
 
 
 def test_the_source_is_current_only_while_nothing_changed(
