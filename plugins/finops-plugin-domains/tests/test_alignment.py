@@ -166,6 +166,20 @@ def test_without_any_organisation_the_answer_says_that_nobody_can_be_charged():
     assert report.answer == "Nobody can be charged: none of $2.00 for 1 call carries an organisation to charge."
 
 
+def test_one_statement_of_one_call_is_told_in_the_singular():
+    report = analyze([{"organization_id": "only", "cost_usd": 2}])
+    assert section(report, "statements").text == "1 statement over $2.00 comes to the $2.00 of the only call."
+
+
+def test_a_day_against_the_day_before_is_not_called_1_days():
+    days = [
+        {"organization_id": "o", "cost_usd": cost, "timestamp": f"2026-01-0{d}T12:00"} for d, cost in ((5, 2), (6, 4))
+    ]
+    report = analyze(days, choice=PeriodChoice(tail="1d"))
+    (finding,) = report.findings
+    assert finding.title == "o pays $2.00 more (+100 %) for the last day: $4.00 after $2.00 for the day before."
+
+
 def test_unallocated_calls_are_placed_where_the_customers_other_calls_belong():
     rows = [
         {"customer_id": "one", "organization_id": "org_a", "cost_usd": 1},

@@ -231,6 +231,10 @@ def test_one_call_is_enough_for_a_report() -> None:
     # One of 30 days of pro: 3.30 - 1
     assert metric(report, "margin") == Decimal("2.3")
     assert report.answer.startswith("The one customer, only, pays at least what it costs")
+    said = " ".join([s.text + " " + " ".join(b.takeaway for b in s.blocks) for s in report.sections])
+    assert "this one is closest to it." in said
+    assert "1 of 1 customer keeps more than half of what it pays." in said
+    assert "The 1 costliest customer of 1 causes 100.0 % of the cost." in said
 
 
 def test_a_call_without_cost_divides_nothing_by_zero() -> None:

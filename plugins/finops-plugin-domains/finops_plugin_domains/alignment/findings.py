@@ -72,6 +72,7 @@ def change_findings(
     ]
     moved.sort(key=lambda m: (-abs(m[0]), m[1]))
     findings = []
+    days = "day" if span.days == 1 else f"{span.days} days"
     for change, name in moved:
         old, new = previous.get(name, none), current.get(name, none)
         more = "more" if change > 0 else "less"
@@ -80,8 +81,8 @@ def change_findings(
             Finding(
                 id=named_id("changed", name),
                 title=(
-                    f"{name} pays {dollars(abs(change))} {more}{how} for the last {plural(span.days, 'day')}: "
-                    f"{dollars(new)} after {dollars(old)} for the {plural(span.days, 'day')} before."
+                    f"{name} pays {dollars(abs(change))} {more}{how} for the last {days}: "
+                    f"{dollars(new)} after {dollars(old)} for the {days} before."
                 ),
                 who=name,
                 usd_per_month=span.per_month(abs(change)),

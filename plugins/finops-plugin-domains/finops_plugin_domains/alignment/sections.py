@@ -67,9 +67,10 @@ def _adding_up(whole: Allocation) -> str:
     if not whole.statements:
         return "There is nobody to make a statement for: no call that is not shared names an organisation."
     statements = f"{plural(len(whole.statements), 'statement')} over {dollars(whole.allocated)}"
-    everything = f"the {dollars(whole.total)} of all {plural(calls_of(whole.lines), 'call')}"
+    calls = calls_of(whole.lines)
+    everything = f"the {dollars(whole.total)} of " + ("the only call" if calls == 1 else f"all {calls:,} calls")
     if not whole.rest:
-        return f"{statements} add up to {everything}."
+        return f"{statements} {'comes' if len(whole.statements) == 1 else 'add up'} to {everything}."
     return f"{statements} and {dollars(whole.rest)} that nobody can be charged for add up to {everything}."
 
 
@@ -263,7 +264,7 @@ def known_text(customers: Sequence[Untagged]) -> str:
     """How much of the unallocated the customers' other calls could place."""
     known = [u for u in customers if u.organization is not None]
     if not known:
-        return "No other call of these customers tells where they belong."
+        return "Their customers' other calls do not tell where they belong."
     cost = sum((u.cost for u in known), Decimal(0))
     return (
         f"{dollars(cost)} of it is from {plural(len(known), 'customer')} whose other calls all name one organisation: "

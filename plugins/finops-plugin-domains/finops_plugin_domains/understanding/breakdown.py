@@ -79,7 +79,7 @@ def spend_section(groups: Groups) -> Section:
         kind="bar",
         title="Which models cost most?",
         takeaway=_dearest("model", models, total),
-        description=f"Cost of the {plural(len(models), 'dearest model')} over the period, dearest first.",
+        description=f"Cost of {plural(len(models), 'model')} over the period, the dearest first.",
         x={"label": "Model"},
         y={"label": "Cost", "unit": "usd"},
         categories=tuple(label(u.names) for u in models),

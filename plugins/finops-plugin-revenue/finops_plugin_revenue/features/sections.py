@@ -98,7 +98,7 @@ def economics(e: Economics) -> Section:
         id="cost-revenue",
         kind="bar",
         title="What does each feature cost, and what does it earn?",
-        takeaway=f"The {plural(len(charted), 'dearest feature', 'dearest features')} of {len(e.named)}.",
+        takeaway=f"{charted[0].name} costs most, {dollars(charted[0].known_cost)}." if charted else "",
         description="Cost and attributed revenue of each feature over the period, the dearest first.",
         x=Axis(label="Feature"),
         y=Axis(label="US dollars in the period", unit="usd"),
@@ -133,7 +133,7 @@ def economics(e: Economics) -> Section:
     return Section(
         id="economics",
         title="Cost, use and revenue by feature",
-        text=f"{plural(e.active, 'customer')} made calls in {e.revenue.period}.",
+        text=f"{plural(e.active, 'customer')} made calls in the period, {e.revenue.period}.",
         blocks=(chart, table) if charted else (table,),
     )
 

@@ -101,8 +101,8 @@ def _losing(accounts: Accounts, losing: Sequence[Account], days: Days) -> Sectio
         "These customers cost more than they pay. A customer breaks even where its cost equals its revenue; at its "
         "own cost per call, that is the number of calls shown."
         if losing
-        else f"No customer costs more than it pays. {plural(len(rows), 'customer is', 'customers are')} closest to it: "
-        "at its own cost per call, each breaks even at the number of calls shown."
+        else "No customer costs more than it pays. At its own cost per call, a customer breaks even at the number of "
+        f"calls shown; {'this one is' if len(rows) == 1 else f'these {len(rows)} are'} closest to it."
     )
     table = Table.of(
         "break_even",
@@ -120,7 +120,7 @@ def _losing(accounts: Accounts, losing: Sequence[Account], days: Days) -> Sectio
         kind="bar",
         title="What do the most unprofitable customers pay and cost?",
         takeaway=f"{worst[0].name} costs {dollars(worst[0].use.cost)} and pays {dollars(worst[0].revenue)}.",
-        description=f"Revenue and cost of the {plural(len(worst), 'customer')} with the largest loss, in dollars.",
+        description="Revenue and cost of the customers with the largest losses, in dollars.",
         x=Axis(label="Customer"),
         y=Axis(label="US dollars in the period", unit="usd"),
         categories=tuple(a.name for a in worst),
@@ -166,7 +166,10 @@ def _bands(accounts: Accounts) -> Section:
     groups = grouped(accounts.known, band)
     rows = [(name, *_sums(groups.get(name, []))) for name in BANDS]
     best = len(groups.get(BANDS[0], []))
-    takeaway = f"{count(best)} of {plural(len(accounts.known), 'customer')} keep more than half of what they pay."
+    takeaway = (
+        f"{count(best)} of {plural(len(accounts.known), 'customer')} "
+        f"{'keeps' if best == 1 else 'keep'} more than half of what {'it pays' if best == 1 else 'they pay'}."
+    )
     chart = Chart(
         id="band_customers",
         kind="bar",
@@ -198,8 +201,9 @@ def _whales(accounts: Accounts) -> Section:
         takeaway = "No customer brings a profit."
     elif curve[peak] > curve[-1]:
         takeaway = (
-            f"The {plural(peak + 1, 'profitable customer')} bring {dollars(curve[peak])}; "
-            f"the others take {dollars(curve[peak] - curve[-1])} of it away."
+            f"The {plural(peak + 1, 'profitable customer brings', 'profitable customers bring')} "
+            f"{dollars(curve[peak])}; {plural(len(curve) - peak - 1, 'other takes', 'others take')} "
+            f"{dollars(curve[peak] - curve[-1])} of it away."
         )
     else:
         half = next(i + 1 for i, profit in enumerate(curve) if 2 * profit >= curve[-1])
@@ -249,7 +253,8 @@ def _whales(accounts: Accounts) -> Section:
     )
     tenth = next((top for top in tops if top.percent >= 10), tops[-1])
     text = (
-        f"The {plural(tenth.customers, 'costliest customer')} of {count(len(accounts.known))} cause "
+        f"The {plural(tenth.customers, 'costliest customer')} of {count(len(accounts.known))} "
+        f"{'causes' if tenth.customers == 1 else 'cause'} "
         f"{percent(100 * tenth.cost / accounts.cost)} of the cost."
         if accounts.cost
         else "No customer has caused any cost."
