@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
 
 from finops_core.call import SIMULATED_SQL
 from finops_core.catalog import Catalog
@@ -26,13 +28,16 @@ from finops_core.plugins import (
     select,
     versions,
 )
-from finops_core.report import Failure, Report
+from finops_core.report import Failure, Report, is_report_name
 from finops_core.settings import Settings
 from finops_core.simulation import Run
 from finops_core.simulation.checks import BatchChecker
 from finops_core.simulation.recording import PatternTotals, Progress, read_events, stage
 from finops_core.simulation.run import DEFAULT_DAYS
 from finops_core.site import Site
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Mode = Literal["fresh", "append", "replace"]
 SHOWN_QUARANTINE = 20
@@ -85,11 +90,13 @@ class Publication:
     Attributes:
         analysis: The reports.
         site: Where they are, and what they were made from.
+        published: Whether any publisher was there to write them.
         problems: Every plugin that failed on the way.
     """
 
     analysis: Analysis
     site: Site
+    published: bool
     problems: tuple[Problem, ...]
 
 
@@ -122,10 +129,8 @@ def simulate(
     problems = list(patterns.problems)
     with stage(log) as staged:
         for plugin, run in runs:
-            checker = BatchChecker(run)
             try:
-                batches = (_checked(plugin, checker, b) for b in patterns.iterate(plugin, run=run))
-                totals.append(staged.add(run, batches, progress))
+                totals.append(staged.add(run, _checked(patterns, plugin, run), progress))
             except PluginError as e:
                 problems.append(plugin.found.problem(e))
         if totals and request.mode == "append":
@@ -166,22 +171,26 @@ def analyze(
         done: Told the name of each analyzer that is about to run.
     """
     calls = ledger.calls(settings=settings, choice=choice, events=read_events(ledger.log))
-    reports: dict[str, Report] = {}
-    problems = list(analyzers.problems)
+    made: list[tuple[LoadedPlugin, Report]] = []
+    failed: list[tuple[Problem, Any]] = [(problem, None) for problem in analyzers.problems]
     for plugin in analyzers.plugins:
         if done:
             done(plugin.found.name)
         try:
-            report = _report(plugin, analyzers.call(plugin, calls=calls), reports)
+            made.append((plugin, _report(analyzers.call(plugin, calls=calls))))
         except PluginError as e:
-            problem = plugin.found.problem(e)
-            problems.append(problem)
-            report = _failed(problem, reports, plugin.instance)
+            failed.append((plugin.found.problem(e), plugin.instance))
+    reports: dict[str, Report] = {}
+    # A name that several reports have belongs to the plugin that has it too.
+    for plugin, report in sorted(made, key=lambda one: one[0].found.name != one[1].name):
+        if reports.setdefault(report.name, report) is not report:
+            taken = PluginError(f"another analyzer made a report called {report.name!r} before")
+            failed.append((plugin.found.problem(taken), plugin.instance))
+    for problem, analyzer in failed:
+        report = _failed(problem, reports, analyzer)
         reports[report.name] = report
-    for problem in analyzers.problems:
-        if problem.plugin and problem.plugin not in reports:
-            reports[problem.plugin] = _failed(problem, reports)
-    return Analysis(tuple(reports[name] for name in sorted(reports)), calls, tuple(problems))
+    problems = tuple(problem for problem, _ in failed)
+    return Analysis(tuple(reports[name] for name in sorted(reports)), calls, problems)
 
 
 def publish(
@@ -218,7 +227,7 @@ def publish(
             publishers.call(plugin, reports=analysis.reports, site=site)
         except PluginError as e:
             problems.append(plugin.found.problem(e))
-    return Publication(analysis, site, tuple(problems))
+    return Publication(analysis, site, bool(publishers.plugins), tuple(problems))
 
 
 def refresh(
@@ -268,9 +277,15 @@ def _run(plugin: LoadedPlugin, request: Request, catalog: Catalog) -> Run:
     )
 
 
-def _checked(plugin: LoadedPlugin, checker: BatchChecker, batch: Any) -> Any:
+def _checked(patterns: Loaded, plugin: LoadedPlugin, run: Run) -> Iterator[pa.RecordBatch]:
+    """What a pattern yields, as long as it keeps the contract."""
+    checker = BatchChecker(run)
     try:
-        return checker.check(batch)
+        for batch in patterns.iterate(plugin, run=run):
+            yield checker.check(batch)
+        checker.check_events()
+    except ContainedError:
+        raise
     except PluginError as e:
         raise ContainedError(plugin.found.problem(e, "generate_calls")) from e
 
@@ -323,24 +338,24 @@ def _refuse_repetition(log: Path, runs: Sequence[Run]) -> None:
             )
 
 
-def _report(plugin: LoadedPlugin, report: Any, others: Mapping[str, Report]) -> Report:
-    if not isinstance(report, Report):
-        message = f"analyze returned a {type(report).__name__} instead of a Report"
-    elif report.name in others:
-        message = f"another analyzer made a report called {report.name!r} before"
-    else:
-        return report
-    hint = f"Tell the authors of {plugin.found.distribution}."
-    raise ContainedError(plugin.found.problem(PluginError(message, hint=hint)))
+def _report(result: Any) -> Report:
+    """What an analyzer returned, if it is a report in all of its parts."""
+    if not isinstance(result, Report):
+        raise PluginError(f"analyze returned a {type(result).__name__} instead of a Report")
+    try:
+        return Report.model_validate(result.model_dump(warnings=False))
+    except ValidationError as e:
+        first = e.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise PluginError(f"analyze returned a report that breaks the contract: {place}: {first['msg']}") from e
 
 
-def _failed(problem: Problem, others: Mapping[str, Report], analyzer: Any = None) -> Report:
+def _failed(problem: Problem, others: Mapping[str, Report], analyzer: Any) -> Report:
     """The report of an analyzer that failed; it never takes the place of another one."""
-    name = getattr(analyzer, "report_name", problem.plugin)
     return Report(
-        name=problem.plugin if name in others else name,
+        name=_free_name((getattr(analyzer, "report_name", None), problem.plugin), others),
         state="failed",
-        title=getattr(analyzer, "title", problem.plugin),
+        title=str(getattr(analyzer, "title", problem.plugin)),
         answer=f"This report could not be made: {problem.message}",
         failure=Failure(
             plugin=problem.plugin,
@@ -351,3 +366,9 @@ def _failed(problem: Problem, others: Mapping[str, Report], analyzer: Any = None
             traceback=problem.traceback,
         ),
     )
+
+
+def _free_name(wanted: Sequence[Any], others: Mapping[str, Report]) -> str:
+    """The first wanted name that a report can have and none has; else one that begins with ``failed``."""
+    spare = (f"failed-{number}" for number in range(1, len(others) + 2))
+    return next(str(name) for name in (*wanted, *spare) if is_report_name(name) and name not in others)

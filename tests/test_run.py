@@ -315,3 +315,30 @@ def test_what_a_killed_run_left_is_swept_away_by_the_next(finops, tmp_path):
     assert len(list(LOG.parent.glob("*.new-*"))) == 1
     assert finops("simulate", "--plugins", "base", *SMALL)[0] == 0
     assert list(LOG.parent.glob("*.new-*")) == []
+
+
+def test_output_that_cannot_be_written_is_one_message(finops, tmp_path):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "finops_core", "simulate", "--plugins", "base", *SMALL, "--json"],
+            cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "the system refused: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(finops, tmp_path):
+    command = f"{sys.executable} -m finops_core plugins | head -1"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+
+
+def test_pages_that_could_not_be_written_are_not_recommended(finops, tmp_path):
+    (tmp_path / "reports").write_text("in the way")
+    code, out, err = finops("run", "--plugins", "base", *SMALL)
+    assert code == 3
+    assert "publisher 'html' of finops-viewer" in err
+    assert "index.html" not in out
+    assert len(rows()) > 0
