@@ -202,6 +202,13 @@ def test_a_promised_service_level_that_is_missed_costs_what_its_calls_cost() -> 
     assert "80.0 % of calls kept the service level" in missed.title
 
 
+def test_few_calls_have_a_median_and_no_one_in_twenty() -> None:
+    report = analyze(model("m", [100] * 19))
+    assert report.answer.startswith("The median of 19 successful calls is 100 ms; ")
+    assert report.sections[0].text == "Over 19 successful calls, p50 is 100 ms."
+    assert "one in twenty" in analyze(model("m", [100] * 20)).answer
+
+
 def test_a_default_service_level_is_nobodys_promise() -> None:
     missed = finding(analyze(calls_from(model("m", [9000] * 100))), "sla-missed")
     assert (missed.usd_per_month, missed.severity) == (None, "info")

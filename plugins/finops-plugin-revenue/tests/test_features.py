@@ -119,6 +119,9 @@ def test_a_profitable_feature_that_outgrows_the_others_is_to_invest_in():
     # Revenue of chat rises from 1/2 to 2/3 of $1, its cost from 0.02 to 0.04: 0.146666667 a day.
     finding = next(f for f in report.findings if f.who == "chat")
     assert finding.usd_per_month == Decimal("4.400000010")
+    assert finding.title.endswith("; its margin is $4.40 a month above the span before.")
+    # A day against the day before is no proof of growth.
+    assert finding.confidence == "low"
     assert finding.severity == "good"
 
 

@@ -249,6 +249,8 @@ def _answer(total: Service, candidates: list[Service], settings: Settings) -> st
     sla = settings.sla
     if total.p50 is None or total.p95 is None:
         parts = ["Speed cannot be judged, since no successful call has a known latency"]
+    elif total.timed < sections.FEWEST_FOR_P95:
+        parts = [f"The median of {plural(total.timed, 'successful call')} is {duration(total.p50)}"]
     else:
         parts = [
             f"Half of the calls take more than {duration(total.p50)} and one in twenty more than {duration(total.p95)}"

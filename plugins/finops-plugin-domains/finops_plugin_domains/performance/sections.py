@@ -28,7 +28,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 MONDAY = "2026-01-05"
 
 FEWEST_FOR_P95 = 20
-"""Calls of an hour of the week below which it has no 95th percentile worth showing."""
+"""Calls below which a 95th percentile is not worth showing: one in twenty is less than one."""
 
 MOST_BARS = 15
 
@@ -49,8 +49,10 @@ def speed_section(services: Services) -> Section:
             blocks=tables,
         )
     fast, slow = timed[0], timed[-1]
-    text = f"Over {plural(total.timed, 'successful call')}, p50 is {duration(total.p50 or 0)}, p95 "
-    text += f"{duration(total.p95 or 0)} and p99 {duration(total.p99 or 0)}."
+    text = f"Over {plural(total.timed, 'successful call')}, p50 is {duration(total.p50 or 0)}"
+    if total.timed >= FEWEST_FOR_P95:
+        text += f", p95 {duration(total.p95 or 0)} and p99 {duration(total.p99 or 0)}"
+    text += "."
     if fast is not slow:
         text += (
             f" {label(fast.names)} answers fastest (median {duration(fast.p50 or 0)}), {label(slow.names)} slowest "

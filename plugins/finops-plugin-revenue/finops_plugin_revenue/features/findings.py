@@ -23,13 +23,15 @@ def _verdict(e: Economics, use: FeatureUse, number: int) -> Finding:
     verdict = e.verdicts[use.name]
     title, usd_per_month, action = {"retire": _retire, "invest": _invest, "fix": _fix}[verdict.judgement](e, use)
     robust = e.robust(use)
+    # Weekdays differ: what holds no whole week does not show growth.
+    by_chance = verdict.judgement == "invest" and e.calls.month_caveat != ""
     severity = "good" if verdict.judgement == "invest" else "critical" if (use.margin or 0) < 0 else "warning"
     return Finding(
         id=f"{verdict.judgement}-{number}",
         title=title,
         who=use.name,
         usd_per_month=usd_per_month,
-        confidence="medium" if robust else "low",
+        confidence="medium" if robust and not by_chance else "low",
         why_sure=f"Cost is as logged; revenue is attributed by {e.split_by}. Split by {e.other_measure} the verdict is "
         f"{'the same' if robust else 'another'}.",
         action=action,
@@ -52,8 +54,10 @@ def _invest(e: Economics, use: FeatureUse) -> tuple[str, Decimal | None, str]:
     if e.calls.comparison is not None:
         now, before = (features[use.feature].margin or Decimal(0) for features in (e.current, e.previous))
         gained = e.calls.comparison.current.per_month(now - before)
+    more = f"; its margin is {dollars(gained)} a month above the span before" if gained > 0 else ""
     return (
-        f"{use.name} grows and earns: {e.verdicts[use.name].why}, used by {percent(e.adoption(use))} of customers.",
+        f"{use.name} grows and earns: {e.verdicts[use.name].why}, used by {percent(e.adoption(use))} of customers"
+        f"{more}.",
         gained if gained > 0 else None,
         "Put it where more customers find it; its margin leaves room.",
     )
