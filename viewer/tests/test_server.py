@@ -268,13 +268,14 @@ def test_listening_for_others_needs_a_name_they_use() -> None:
 BUILDING = """
 import sys, time
 import duckdb
-from finops_viewer import build, serve
+from finops_viewer import build
+from finops_viewer.serve import serve
 build.Source.is_current = lambda self: False
 endless = "SELECT count(*) FROM range(1000000000000) AS t WHERE t.range % 7 = 3"
 build.Source.build = lambda self: duckdb.sql(endless).fetchall()
-sys.exit(serve.serve.main(sys.argv[1:], standalone_mode=False))
+sys.exit(serve.main(sys.argv[1:], standalone_mode=False))
 """
-SERVING = "import sys; from finops_viewer import serve; sys.exit(serve.serve.main(sys.argv[1:], standalone_mode=False))"
+SERVING = "import sys; from finops_viewer.serve import serve; sys.exit(serve.main(sys.argv[1:], standalone_mode=False))"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")
@@ -282,9 +283,6 @@ SERVING = "import sys; from finops_viewer import serve; sys.exit(serve.serve.mai
 def test_ctrl_c_with_open_streams_ends_at_once_with_exit_code_0(
     published: Path, tmp_path: Path, code: str, watch: bool
 ) -> None:
-    code = (
-        "import sys; from finops_viewer.serve import serve; sys.exit(serve.main(sys.argv[1:], standalone_mode=False))"
-    )
     arguments = ["--reports", str(published), "--log", "none.csv", "--port", "0", *(["--watch"] if watch else [])]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
