@@ -8,6 +8,7 @@ text: nothing in a report is markup.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -40,8 +41,14 @@ TEXT_UNITS = frozenset({"date", "time", "text"})
 
 Number = Decimal | int | float
 Cell = Decimal | int | float | str | None
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
+SLUG = r"^[a-z][a-z0-9_-]*$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG, max_length=80)]
 HOME_PAGE = "index"
+
+
+def is_report_name(name: object) -> bool:
+    """Whether a report can be called so."""
+    return isinstance(name, str) and re.fullmatch(SLUG, name) is not None and len(name) <= 80 and name != HOME_PAGE
 
 
 def cell(value: Any, unit: Unit) -> Cell:
@@ -73,7 +80,7 @@ def cell(value: Any, unit: Unit) -> Cell:
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Metric(_Data):
@@ -191,11 +198,10 @@ class Table(_Data):
             return tuple(cell(value, unit) for value, unit in zip(values, units, strict=True))
 
         data["columns"] = tuple(columns)
-        data["rows"] = tuple(row(r) for r in data.get("rows", ()))
-        if len(data["rows"]) > MAX_ROWS:
-            raise ValueError(
-                f"table {data.get('id')!r}: {len(data['rows'])} rows; use Table.of to keep the top {MAX_ROWS}"
-            )
+        rows = tuple(data.get("rows", ()))
+        if len(rows) > MAX_ROWS:
+            raise ValueError(f"table {data.get('id')!r}: {len(rows)} rows; use Table.of to keep the top {MAX_ROWS}")
+        data["rows"] = tuple(row(r) for r in rows)
         for key in ("total", "other"):
             if data.get(key) is not None:
                 data[key] = row(data[key])

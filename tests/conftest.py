@@ -7,32 +7,30 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 FAKE_PLUGINS = Path(__file__).parent / "fake_plugins"
 
 
-@pytest.fixture
-def fake_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
-    """Install a distribution into a folder of its own, for this process and those it starts.
+@pytest.fixture(scope="session")
+def install_distribution() -> Callable[..., None]:
+    """Write a distribution into a folder as pip would.
 
-    Call it with the name of a folder of ``tests/fake_plugins``, or with a name that is not one of them and what it
-    holds: ``entry_points={group: {name: object}}``, ``version``, ``modules={name: source}`` and ``requires``. What is
-    installed last is found first.
+    Call it with the folder, and the name of a folder of ``tests/fake_plugins`` or a name that is not one of them and
+    what it holds: ``entry_points={group: {name: object}}``, ``version``, ``modules={name: source}`` and ``requires``.
     """
-    root = tmp_path / "installed"
-    modules_before = set(sys.modules)
 
     def install(
+        site: Path,
         name: str,
         entry_points: Mapping[str, Mapping[str, str]] | None = None,
         version: str = "1.0",
         modules: Mapping[str, str] | None = None,
         requires: Sequence[str] = (),
-    ) -> Path:
-        site = root / f"site-{len(list(root.glob('*')))}"
-        site.mkdir(parents=True)
+    ) -> None:
+        site.mkdir(parents=True, exist_ok=True)
         folder = FAKE_PLUGINS / name
         if entry_points is None and folder.is_dir():
             project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
@@ -51,6 +49,24 @@ def fake_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
                 for group, names in (entry_points or {}).items()
             )
         )
+
+    return install
+
+
+@pytest.fixture
+def fake_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, install_distribution: Callable[..., None]
+) -> Iterator[Callable[..., Path]]:
+    """Install a distribution into a folder of its own, for this process and those it starts.
+
+    Call it with what ``install_distribution`` takes after the folder. What is installed last is found first.
+    """
+    root = tmp_path / "installed"
+    modules_before = set(sys.modules)
+
+    def install(name: str, *arguments: Any, **options: Any) -> Path:
+        site = root / f"site-{len(list(root.glob('*')))}"
+        install_distribution(site, name, *arguments, **options)
         monkeypatch.syspath_prepend(site)
         monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
         return site

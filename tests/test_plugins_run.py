@@ -4,27 +4,109 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from finops_core.plugins import find
 
 PERIOD = ("--start", "2026-01-09", "--days", "2")
-BROKEN_PATTERNS = {"halfway", "exits", "raises_in_import", "exits_in_import", "lost"}
+BROKEN_PATTERNS = {
+    "halfway": "generate_calls failed: RuntimeError: the second batch is too hard",
+    "exits": "generate_calls failed: it called sys.exit('goodbye')",
+    "raises_in_import": "failed: RuntimeError: no licence for this machine",
+    "exits_in_import": "failed: it called sys.exit(7)",
+    "lost": "AttributeError: module 'acme_broken.patterns' has no attribute 'NoSuchPattern'",
+    "raises_in_construction": "construction failed: OSError: the server of our settings is down",
+    "misspelt": "there is no hook called 'generate_call'. Did you mean 'generate_calls'?",
+    "raises": "generate_calls failed: ZeroDivisionError: no customers on the moon",
+    "wrong_type": "it yielded a list instead of a pyarrow.RecordBatch",
+    "wrong_schema": "column input_tokens has type double instead of int64",
+    "missing_column": "column model is missing",
+    "empty": "column customer_id has empty values",
+    "negative_cost": "column cost_usd has values below 0",
+    "outside": "it yielded calls outside the period of the run",
+    "unordered": "its calls are not in time order",
+    "impersonates": "every customer_id must start with 'impersonates-",
+    "damaged": "its batch is not valid Arrow data",
+    "plants_for_others": "it planted an event of a customer whose name does not start with 'plants_for_others-",
+}
 BROKEN_ANALYZERS = {
-    "raises",
-    "leaves",
-    "raises_in_construction",
-    "misspelt",
-    "unmarked",
-    "wrong_group",
-    "wrong_arguments",
-    "wrong_default",
-    "unhashable",
-    "wrong_type",
+    "raises": "analyze failed: ValueError: cannot make sense of this",
+    "leaves": "analyze failed: it called sys.exit(9)",
+    "raises_in_import": "failed: RuntimeError: no licence for this machine",
+    "exits_in_import": "failed: it called sys.exit(7)",
+    "raises_in_construction": "construction failed: OSError: the server of our settings is down",
+    "misspelt": "there is no hook called 'analyse'. Did you mean 'analyze'?",
+    "unmarked": "it serves no hook",
+    "wrong_group": "it serves publish, but its group finops.analyzers needs analyze",
+    "wrong_arguments": "its hooks do not fit",
+    "wrong_default": "construction failed: ValidationError",
+    "unhashable": "its Unhashable is not hashable",
+    "wrong_type": "analyze returned a dict instead of a Report",
+    "not_a_number": "nan is not a finite number",
+    "hidden_not_a_number": "sparkline.1: Input should be a finite number",
+    "million_rows": "table 'rows': 1000000 rows; use Table.of to keep the top 20000",
+    "takes_a_report": "another analyzer made a report called 'weekend_share' before",
+    "bad_report_name": "String should match pattern",
+    "future": "it needs finops-core >=99, and finops-core",
 }
 TAKEN_NAMES = {"base", "features"}
+GOOD_PATTERNS = {"prints", "weekend"}
+GOOD_REPORTS = {"markup", "pricing_strategy", "prints", "weekend_share"}
 GOOD = {"weekend", "weekend_share", "html"}
+
+
+class Outcome(NamedTuple):
+    """A run, then an analysis for the whole reports, in one folder."""
+
+    folder: Path
+    returncode: int
+    stderr: str
+    run: dict
+    reports: dict
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory, install_distribution):
+    """The same run with every bad plugin and without any."""
+    site = tmp_path_factory.mktemp("site")
+    install_distribution(site, "finops-plugin-weekend")
+    install_distribution(site, "acme-broken")
+    install_distribution(
+        site, "acme-future", {"finops.analyzers": {"future": "future"}}, "2.5", requires=["finops-core>=99"]
+    )
+
+    def outcome(patterns: Iterable[str], names: Iterable[str]) -> Outcome:
+        folder = tmp_path_factory.mktemp("run")
+        environment = {**os.environ, "PYTHONPATH": str(site), "FINOPS_LOAD_PLUGINS": ",".join(names)}
+
+        def finops(*arguments: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-c", "from finops_core.cli import main; main()", *arguments, "--json"]
+            return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+        done = finops("run", "--plugins", ",".join(patterns), *PERIOD)
+        reports = json.loads(finops("analyze").stdout)["reports"]
+        return Outcome(folder, done.returncode, done.stderr, json.loads(done.stdout), {r["name"]: r for r in reports})
+
+    names = GOOD | GOOD_PATTERNS | {"markup", "pricing"}
+    with_bad = outcome(
+        GOOD_PATTERNS | set(BROKEN_PATTERNS), names | set(BROKEN_PATTERNS) | set(BROKEN_ANALYZERS) | TAKEN_NAMES
+    )
+    return with_bad, outcome(GOOD_PATTERNS, names)
+
+
+@pytest.fixture
+def bad(outcomes):
+    return outcomes[0]
+
+
+@pytest.fixture
+def good(outcomes):
+    return outcomes[1]
 
 
 @pytest.fixture
@@ -50,28 +132,80 @@ def strangers(fake_distribution):
     fake_distribution("acme-broken")
 
 
-def test_every_bad_plugin_is_named_and_the_rest_is_done(finops, strangers, tmp_path):
-    names = ",".join(sorted(GOOD | BROKEN_PATTERNS | BROKEN_ANALYZERS | TAKEN_NAMES))
-    patterns = ",".join(sorted({"weekend"} | BROKEN_PATTERNS))
-    done = finops("run", "--plugins", patterns, *PERIOD, "--json", FINOPS_LOAD_PLUGINS=names)
-    assert done.returncode == 3, done.stderr
-    document = json.loads(done.stdout)
+def told(outcome, kind, name):
+    """The lines about a plugin on the terminal."""
+    return [line for line in outcome.stderr.splitlines() if line.startswith(f"{kind} {name!r} of ")]
 
-    assert [pattern["name"] for pattern in document["patterns"]] == ["weekend"]
-    assert document["log"]["accepted"] == document["patterns"][0]["calls"] > 0
-    states = {report["name"]: report["state"] for report in document["reports"]}
-    assert {name for name, state in states.items() if state == "failed"} == BROKEN_ANALYZERS
-    assert states["weekend_share"] == "ready"
-    assert list(states.values()).count("ready") == 2  # the stranger's, and our own features
-    for name in states:
-        assert (tmp_path / "reports" / "html" / f"{name}.html").is_file()
 
-    named = {problem["plugin"] for problem in document["problems"]}
-    assert named == BROKEN_PATTERNS | BROKEN_ANALYZERS | TAKEN_NAMES
-    assert {(p["distribution"], p["version"]) for p in document["problems"]} == {("acme-broken", "0.0.1")}
-    for name in named:
-        assert f"'{name}' of acme-broken 0.0.1" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("name", BROKEN_PATTERNS)
+def test_a_bad_pattern_is_named_and_nothing_of_it_is_in_the_log(bad, name):
+    (line,) = told(bad, "pattern", name)
+    assert line.startswith(f"pattern {name!r} of acme-broken 0.0.1: ")
+    assert BROKEN_PATTERNS[name] in line
+    rows = (bad.folder / "data" / "simulated_calls.csv").read_text("utf-8")
+    events = (bad.folder / "data" / "simulated_calls_events.csv").read_text("utf-8")
+    assert f"{name}-" not in rows + events
+    assert f",{name}," not in rows + events
+
+
+@pytest.mark.parametrize("name", BROKEN_ANALYZERS)
+def test_a_bad_analyzer_is_named_on_the_terminal_in_its_report_and_on_its_page(bad, name):
+    who = ("acme-future", "2.5") if name == "future" else ("acme-broken", "0.0.1")
+    (line,) = told(bad, "analyzer", name)
+    assert line.startswith(f"analyzer {name!r} of {' '.join(who)}: ")
+    assert BROKEN_ANALYZERS[name] in line
+    report = bad.reports[name]
+    assert report["state"] == "failed"
+    failure = report["failure"]
+    assert (failure["plugin"], failure["distribution"], failure["version"]) == (name, *who)
+    assert BROKEN_ANALYZERS[name] in failure["message"]
+    page = (bad.folder / "reports" / "html" / f"{name}.html").read_text("utf-8")
+    assert "This report could not be made" in page
+    assert f"The plugin <b>{name}</b> ({' '.join(who)}) failed" in page
+
+
+@pytest.mark.parametrize("name", sorted(TAKEN_NAMES))
+def test_a_plugin_with_the_name_of_another_is_named(bad, name):
+    kind = "pattern" if name == "base" else "analyzer"
+    (line,) = told(bad, kind, name)
+    assert f"{kind} {name!r} of acme-broken 0.0.1: the name {name!r} belongs to finops-plugin-" in line
+
+
+def test_bad_plugins_give_exit_code_3_and_are_the_problems_of_the_document(bad):
+    assert bad.returncode == 3
+    named = Counter(problem["plugin"] for problem in bad.run["problems"])
+    assert named == Counter([*BROKEN_PATTERNS, *BROKEN_ANALYZERS, *TAKEN_NAMES])
+    assert {(p["distribution"], p["version"]) for p in bad.run["problems"]} == {
+        ("acme-broken", "0.0.1"),
+        ("acme-future", "2.5"),
+    }
+    assert "Traceback" not in bad.stderr
+
+
+def test_bad_plugins_leave_everybody_elses_result_as_it_is(bad, good):
+    assert good.returncode == 0, good.stderr
+    for file in ("simulated_calls.csv", "simulated_calls_events.csv"):
+        assert (bad.folder / "data" / file).read_bytes() == (good.folder / "data" / file).read_bytes()
+    assert {pattern["name"] for pattern in bad.run["patterns"]} == GOOD_PATTERNS
+    assert bad.run["log"]["accepted"] == sum(pattern["calls"] for pattern in bad.run["patterns"]) > 0
+    assert set(good.reports) == GOOD_REPORTS
+    assert {name: report for name, report in bad.reports.items() if name in GOOD_REPORTS} == good.reports
+    assert set(bad.reports) == {*GOOD_REPORTS, *BROKEN_ANALYZERS, "features"}  # ours, whose name one wanted
+    assert bad.reports["features"]["state"] == "ready"
+
+
+def test_what_plugins_print_is_shown_with_their_names_and_is_not_in_the_document(good):
+    for line in ("prints: the pattern made 26 columns", "prints: the analyzer", "prints: is done"):
+        assert line in good.stderr.splitlines()
+    assert "the pattern made" not in json.dumps(good.run)
+
+
+def test_markup_in_a_report_is_text_on_its_page(good):
+    page = (good.folder / "reports" / "html" / "markup.html").read_text("utf-8")
+    assert good.reports["markup"]["state"] == "ready"
+    assert "&lt;script&gt;alert(" in page
+    for markup in ("<script>alert(", "<img src=x"):
+        assert markup not in page
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ class NotANumber(Good):
             description="D",
             x=Axis(label="x"),
             y=Axis(label="y", unit="count"),
-            points=(Point(label="p", x=1.0, y=math.nan),),
+            points=(Point(label="p", x=1.0, y=1.0).model_copy(update={"y": math.nan}),),
         )
         report = super().answered(calls)
         return report.model_copy(update={"sections": (*report.sections, Section(id="s", title="S", blocks=(chart,)))})

@@ -74,7 +74,8 @@ class Found:
             return error.problem
         hint = f"Tell the authors of {self.distribution}."
         if isinstance(error, FinopsError):
-            message, hint = error.message, error.hint
+            message = error.message
+            hint = error.hint or (hint if isinstance(error, PluginError) else "")
         elif isinstance(error, SystemExit):
             message = f"it called sys.exit({'' if error.code is None else repr(error.code)})"
         else:
@@ -84,10 +85,10 @@ class Found:
             kind=self.kind,
             distribution=self.distribution,
             version=self.version,
-            message=f"{doing} failed: {message}" if doing else message,
-            hint=hint,
+            message=_printable(f"{doing} failed: {message}" if doing else message),
+            hint=_printable(hint),
             # A broken contract is ours to tell; where the plugin raised is for its authors to see.
-            traceback="" if isinstance(error, PluginError) else "".join(traceback.format_exception(error)),
+            traceback="" if isinstance(error, PluginError) else _printable("".join(traceback.format_exception(error))),
         )
 
 
@@ -228,6 +229,11 @@ def _clash(owner: Found, other: Found) -> Problem:
         f"the one of {other.distribution} is not used",
         hint=f"Uninstall {owner.distribution} or {other.distribution}.",
     )
+
+
+def _printable(text: str) -> str:
+    """Text with escapes for what UTF-8 has no bytes for, so that it can be written anywhere."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def check_core(found: Found) -> None:

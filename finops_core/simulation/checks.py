@@ -31,6 +31,7 @@ class BatchChecker:
         self._begin = int(np.datetime64(calendar.at(0), "us").astype(np.int64))
         self._end = int(np.datetime64(calendar.at(len(calendar)), "us").astype(np.int64))
         self._last = self._begin
+        self._customers = f"{run.source}-{run.seed}-"
 
     def check(self, batch: Any) -> pa.RecordBatch:
         """The batch itself, if it keeps the contract of ``generate_calls``.
@@ -41,6 +42,10 @@ class BatchChecker:
         if not isinstance(batch, pa.RecordBatch):
             raise _broken(f"it yielded a {type(batch).__name__} instead of a pyarrow.RecordBatch")
         self._check_types(batch)
+        try:
+            batch.validate(full=True)
+        except pa.ArrowInvalid as e:
+            raise _broken(f"its batch is not valid Arrow data: {e}") from e
         if batch.num_rows == 0:
             return batch
         for column in COLUMNS:
@@ -50,6 +55,20 @@ class BatchChecker:
         self._check_numbers(batch)
         self._check_names(batch)
         return batch
+
+    def check_events(self) -> None:
+        """Check what the pattern planted; nothing is returned.
+
+        Raises:
+            PluginError: Something of it is not an event of one of its own customers.
+        """
+        try:
+            customers = self._run.events()["customer_id"]
+        except (AttributeError, TypeError, ValueError) as e:
+            raise _broken(f"it planted something that is not an Event: {e}") from e
+        prefix = self._customers
+        if not pc.all(pc.starts_with(customers, prefix), min_count=0).as_py():
+            raise _broken(f"it planted an event of a customer whose name does not start with {prefix!r}")
 
     def _check_types(self, batch: pa.RecordBatch) -> None:
         names = batch.schema.names
@@ -90,7 +109,7 @@ class BatchChecker:
         source = self._run.source
         expected = (
             ("source", pc.equal, source, f"be {source!r}"),
-            ("customer_id", pc.starts_with, f"{source}-{self._run.seed}-", f"start with '{source}-{self._run.seed}-'"),
+            ("customer_id", pc.starts_with, self._customers, f"start with {self._customers!r}"),
             ("call_id", pc.starts_with, SIMULATED_ID_PREFIX, f"start with {SIMULATED_ID_PREFIX!r}"),
         )
         for name, test, value, must in expected:

@@ -4,7 +4,7 @@ import sys
 
 from pydantic import BaseModel, PositiveInt
 
-from finops_core import Analyzer, hookimpl
+from finops_core import Analyzer, Column, Metric, Report, Section, Table, hookimpl
 
 
 class Impostor(Analyzer):
@@ -127,3 +127,83 @@ class WrongType(Analyzer):
     @hookimpl
     def analyze(self, calls):
         return {"answer": 42}
+
+
+class NotANumber(Analyzer):
+    """Reports a number that is none."""
+
+    report_name = "not_a_number"
+    title = "Not a number"
+
+    @hookimpl
+    def analyze(self, calls):
+        return self.report(answer="So much.", metrics=(Metric(id="m", label="M", value=float("nan"), unit="count"),))
+
+
+class HiddenNotANumber(Analyzer):
+    """Reports a number that is none, past the checks of the class."""
+
+    report_name = "hidden_not_a_number"
+    title = "Hidden"
+
+    @hookimpl
+    def analyze(self, calls):
+        return self.report(answer="So much.").model_copy(update={"sparkline": (1.0, float("nan"))})
+
+
+class MillionRows(Analyzer):
+    """Reports a table that no page can hold."""
+
+    report_name = "million_rows"
+    title = "A million rows"
+
+    @hookimpl
+    def analyze(self, calls):
+        column = Column(name="row", label="Row", unit="count")
+        table = Table(id="rows", title="Rows", columns=(column,), rows=[(row,) for row in range(1_000_000)])
+        return self.report(answer="Much.", sections=(Section(id="all", title="All", blocks=(table,)),))
+
+
+class Markup(Analyzer):
+    """Reports text that would be markup if it were taken for it; nothing is wrong with that."""
+
+    report_name = "markup"
+    title = "<script>alert('title')</script>"
+
+    @hookimpl
+    def analyze(self, calls):
+        return self.report(answer="<img src=x onerror=alert('answer')>")
+
+
+class Prints(Analyzer):
+    """Makes a good report, and talks."""
+
+    report_name = "prints"
+    title = "Prints"
+
+    @hookimpl
+    def analyze(self, calls):
+        print("the analyzer", "is done", sep="\n")
+        return self.report(answer="Said.")
+
+
+class TakesAReport(Analyzer):
+    """Makes a report under the name of another analyzer that comes after it."""
+
+    report_name = "weekend_share"
+    title = "Not the real one either"
+
+    @hookimpl
+    def analyze(self, calls):
+        return self.empty()
+
+
+class BadReportName(Analyzer):
+    """Fails, and its report cannot be called as it wants."""
+
+    report_name = "../../index"
+    title = "Bad name"
+
+    @hookimpl
+    def analyze(self, calls):
+        return Report(name=self.report_name, title="T", answer="A")
