@@ -289,6 +289,7 @@ def test_what_the_log_does_not_say_is_said_instead_of_all_clear():
         "this log; no call names its session, so repeated prefixes cannot be seen."
     )
     assert (report.findings[0].severity, report.findings[0].confidence) == ("info", "low")
+    assert report.findings[0].title == "Nothing worth acting on can be seen in 1 call with a catalogue price."
     # Where nobody could look, zero dollars and a perfect index would be claims.
     assert [metric(report, m) for m in ("savings", "savings-at-most", "coin")] == [None] * 3
 

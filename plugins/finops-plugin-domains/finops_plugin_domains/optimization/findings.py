@@ -182,7 +182,9 @@ def _nothing(potential: Potential, evidence: Evidence) -> Finding:
     unseen = unseen_text(evidence)
     return Finding(
         id="nothing",
-        title=f"Nothing worth acting on was found: {plural(calls, 'call')} with a catalogue price "
+        title=f"Nothing worth acting on can be seen in {plural(calls, 'call')} with a catalogue price."
+        if unseen
+        else f"Nothing worth acting on was found: {plural(calls, 'call')} with a catalogue price "
         f"{'was' if calls == 1 else 'were'} checked for cheaper models, repeated prefixes and billed failures.",
         confidence="low" if not calls or unseen else "high",
         why_sure=f"Not everything could be looked for: {unseen}."
