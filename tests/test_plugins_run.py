@@ -190,8 +190,8 @@ def test_bad_plugins_leave_everybody_elses_result_as_it_is(bad, good):
     assert bad.run["log"]["accepted"] == sum(pattern["calls"] for pattern in bad.run["patterns"]) > 0
     assert set(good.reports) == GOOD_REPORTS
     assert {name: report for name, report in bad.reports.items() if name in GOOD_REPORTS} == good.reports
-    assert set(bad.reports) == {*GOOD_REPORTS, *BROKEN_ANALYZERS, "features"}  # ours, whose name one wanted
-    assert bad.reports["features"]["state"] == "ready"
+    assert set(bad.reports) == {*GOOD_REPORTS, *BROKEN_ANALYZERS, "feature_economics"}  # ours, whose name one wanted
+    assert bad.reports["feature_economics"]["state"] == "ready"
 
 
 def test_what_plugins_print_is_shown_with_their_names_and_is_not_in_the_document(good):
