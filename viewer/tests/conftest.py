@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from finops_viewer.publisher import HtmlPublisher
 
 from finops_core.ledger.calls import LogCounts, Period
 from finops_core.report import Axis, Chart, Column, Failure, Finding, Metric, Point, Report, Section, Series, Table
 from finops_core.site import Site
 
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 FIRST = date(2026, 1, 5)
 DAYS = [str(FIRST + timedelta(days=i)) for i in range(30)]
 HOSTILE = (
@@ -580,3 +593,64 @@ def hostile(request: pytest.FixtureRequest) -> str:
 def all_hostile() -> str:
     """Every hostile text in one."""
     return " ".join(HOSTILE)
+
+
+def required(there: bool, what: str) -> None:
+    """Skip without a tool that a test needs, or fail where it must be there."""
+    if not there:
+        (pytest.fail if os.environ.get("FINOPS_REQUIRE_BROWSER") else pytest.skip)(f"{what} is not installed")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    required(CHROMIUM.exists(), str(CHROMIUM))
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Tab:
+    """A page of the browser, and what it complained about."""
+
+    page: Any
+    complaints: list[str]
+    requests: list[str]
+
+
+@pytest.fixture
+def open_tab(browser: Any) -> Iterator[Callable[..., Tab]]:
+    contexts: list[Any] = []
+
+    def open_tab(context: Any = None, **options: Any) -> Tab:
+        if context is None:
+            context = browser.new_context(**options)
+            contexts.append(context)
+        tab = Tab(context.new_page(), [], [])
+        tab.page.on("console", lambda message: tab.complaints.append(message.text))
+        tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+        tab.page.on("dialog", lambda dialog: (tab.complaints.append(dialog.message), dialog.dismiss()))
+        tab.page.on("request", lambda request: tab.requests.append(request.url))
+        return tab
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> Path:
+    """The script of axe-core."""
+    script = Path(os.environ.get("FINOPS_AXE", "axe.min.js"))
+    required(script.is_file(), "axe-core (FINOPS_AXE names its axe.min.js)")
+    return script
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages of the sample reports, made once; a test that changes them takes a copy."""
+    directory = tmp_path_factory.mktemp("published") / "html"
+    HtmlPublisher().publish(sample_reports(), make_site(directory))
+    return directory

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,6 @@ from finops_core.site import Site
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAGES = (
     "index",
     "customer_profitability",
@@ -42,57 +31,6 @@ PAGES = (
     "finops_understanding",
     "their_report",
 )
-
-
-def required(there: bool, what: str) -> None:
-    """Skip without a tool that a test needs, or fail where it must be there."""
-    if not there:
-        (pytest.fail if os.environ.get("FINOPS_REQUIRE_BROWSER") else pytest.skip)(f"{what} is not installed")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    required(CHROMIUM.exists(), str(CHROMIUM))
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@dataclass
-class Tab:
-    """A page of the browser, and what it complained about."""
-
-    page: Any
-    complaints: list[str]
-    requests: list[str]
-
-
-@pytest.fixture
-def open_tab(browser: Any) -> Iterator[Callable[..., Tab]]:
-    contexts: list[Any] = []
-
-    def open_tab(context: Any = None, **options: Any) -> Tab:
-        if context is None:
-            context = browser.new_context(**options)
-            contexts.append(context)
-        tab = Tab(context.new_page(), [], [])
-        tab.page.on("console", lambda message: tab.complaints.append(message.text))
-        tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
-        tab.page.on("dialog", lambda dialog: (tab.complaints.append(dialog.message), dialog.dismiss()))
-        tab.page.on("request", lambda request: tab.requests.append(request.url))
-        return tab
-
-    yield open_tab
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture
-def html(tmp_path: Path, site_in: Callable[..., Site], reports: list[Report]) -> Path:
-    HtmlPublisher().publish(reports, site_in(tmp_path / "html"))
-    return tmp_path / "html"
 
 
 class Live:
@@ -125,8 +63,14 @@ class Live:
 
 
 @pytest.fixture
-def live(html: Path, site_in: Callable[..., Site]) -> Iterator[Live]:
-    live = Live(html, site_in)
+def html(published: Path) -> Path:
+    """The pages of the reports, which no test changes."""
+    return published
+
+
+@pytest.fixture
+def live(published: Path, tmp_path: Path, site_in: Callable[..., Site]) -> Iterator[Live]:
+    live = Live(Path(shutil.copytree(published, tmp_path / "html")), site_in)
     yield live
     live.stop()
 
@@ -143,7 +87,7 @@ def changed(reports: list[Report], answer: str) -> list[Report]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_work_from_files_without_any_request(open_tab: Callable[..., Tab], html: Path, scheme: str) -> None:
+def test_pages_work_from_files_without_any_request(open_tab: Callable[..., Any], html: Path, scheme: str) -> None:
     tab = open_tab(color_scheme=scheme)
     for name in PAGES:
         tab.page.goto(f"{html.as_uri()}/{name}.html")
@@ -154,7 +98,7 @@ def test_pages_work_from_files_without_any_request(open_tab: Callable[..., Tab],
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_served_pages_keep_to_the_content_policy(live: Live, open_tab: Callable[..., Tab], scheme: str) -> None:
+def test_served_pages_keep_to_the_content_policy(live: Live, open_tab: Callable[..., Any], scheme: str) -> None:
     tab = open_tab(color_scheme=scheme)
     for name in PAGES:
         tab.page.goto(f"{live.address}/{name}.html")
@@ -166,9 +110,7 @@ def test_served_pages_keep_to_the_content_policy(live: Live, open_tab: Callable[
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(open_tab: Callable[..., Tab], html: Path, scheme: str) -> None:
-    axe = Path(os.environ.get("FINOPS_AXE", "axe.min.js"))
-    required(axe.is_file(), "axe-core (FINOPS_AXE names its axe.min.js)")
+def test_axe_finds_nothing(open_tab: Callable[..., Any], html: Path, axe: Path, scheme: str) -> None:
     tab = open_tab(color_scheme=scheme)
     tab.page.add_init_script(path=axe)
     for name in PAGES:
@@ -181,7 +123,7 @@ def test_axe_finds_nothing(open_tab: Callable[..., Tab], html: Path, scheme: str
         assert not [(v["id"], [n["html"][:200] for n in v["nodes"][:3]]) for v in violations], name
 
 
-def test_a_phone_needs_no_sideways_scrolling(open_tab: Callable[..., Tab], html: Path) -> None:
+def test_a_phone_needs_no_sideways_scrolling(open_tab: Callable[..., Any], html: Path) -> None:
     tab = open_tab(viewport={"width": 360, "height": 740})
     for name in PAGES:
         tab.page.goto(f"{html.as_uri()}/{name}.html")
@@ -190,7 +132,7 @@ def test_a_phone_needs_no_sideways_scrolling(open_tab: Callable[..., Tab], html:
         assert tab.page.evaluate("() => document.documentElement.scrollWidth") == 360, name
 
 
-def test_a_table_that_hides_columns_says_so(open_tab: Callable[..., Tab], html: Path) -> None:
+def test_a_table_that_hides_columns_says_so(open_tab: Callable[..., Any], html: Path) -> None:
     page = open_tab(viewport={"width": 360, "height": 740}).page
     page.goto(f"{html.as_uri()}/finops_understanding.html")
     models, customers = page.locator("#b-models"), page.locator("#b-customers")
@@ -204,7 +146,7 @@ def test_a_table_that_hides_columns_says_so(open_tab: Callable[..., Tab], html: 
 
 
 def test_hostile_names_do_nothing(
-    open_tab: Callable[..., Tab],
+    open_tab: Callable[..., Any],
     tmp_path: Path,
     site_in: Callable[..., Site],
     make_report: Callable[..., Report],
@@ -223,7 +165,7 @@ def test_hostile_names_do_nothing(
     assert not tab.complaints
 
 
-def test_print_is_light_and_clips_nothing(open_tab: Callable[..., Tab], html: Path) -> None:
+def test_print_is_light_and_clips_nothing(open_tab: Callable[..., Any], html: Path) -> None:
     tab = open_tab(color_scheme="dark")
     tab.page.goto(f"{html.as_uri()}/finops_understanding.html")
     assert tab.page.pdf(format="A4").startswith(b"%PDF")
@@ -239,7 +181,7 @@ def test_print_is_light_and_clips_nothing(open_tab: Callable[..., Tab], html: Pa
         assert chart.locator("svg").bounding_box()["width"] == pytest.approx(chart.bounding_box()["width"], abs=1)
 
 
-def test_the_page_formats_numbers_as_the_server_does(open_tab: Callable[..., Tab], html: Path) -> None:
+def test_the_page_formats_numbers_as_the_server_does(open_tab: Callable[..., Any], html: Path) -> None:
     amounts = [
         "0",
         "0.000000001",
@@ -282,7 +224,7 @@ def test_the_page_formats_numbers_as_the_server_does(open_tab: Callable[..., Tab
     assert dict(zip(map(str, cases), shown, strict=True)) == dict(zip(map(str, cases), expected, strict=True))
 
 
-def test_tables_sort_by_any_column_and_show_all_rows(open_tab: Callable[..., Tab], html: Path) -> None:
+def test_tables_sort_by_any_column_and_show_all_rows(open_tab: Callable[..., Any], html: Path) -> None:
     page = open_tab().page
     page.goto(f"{html.as_uri()}/finops_understanding.html")
     table = page.locator("#t-customers")
@@ -301,7 +243,7 @@ def test_tables_sort_by_any_column_and_show_all_rows(open_tab: Callable[..., Tab
     expect(table.locator("tfoot")).to_contain_text("100 more")
 
 
-def test_downloads_hold_all_rows_and_no_formulas(open_tab: Callable[..., Tab], html: Path) -> None:
+def test_downloads_hold_all_rows_and_no_formulas(open_tab: Callable[..., Any], html: Path) -> None:
     page = open_tab().page
     page.goto(f"{html.as_uri()}/finops_understanding.html")
     with page.expect_download() as download:
@@ -322,7 +264,7 @@ def test_downloads_hold_all_rows_and_no_formulas(open_tab: Callable[..., Tab], h
     assert "gpt-5" in Path(download.value.path()).read_text(encoding="utf-8")
 
 
-def test_filters_are_in_the_address_and_leave_exact_numbers(open_tab: Callable[..., Tab], html: Path) -> None:
+def test_filters_are_in_the_address_and_leave_exact_numbers(open_tab: Callable[..., Any], html: Path) -> None:
     tab = open_tab()
     page, address = tab.page, f"{html.as_uri()}/finops_understanding.html"
     page.goto(address)
@@ -361,7 +303,7 @@ def test_filters_are_in_the_address_and_leave_exact_numbers(open_tab: Callable[.
     assert not tab.complaints
 
 
-def test_a_filter_says_what_the_page_cannot_know(open_tab: Callable[..., Tab], html: Path) -> None:
+def test_a_filter_says_what_the_page_cannot_know(open_tab: Callable[..., Any], html: Path) -> None:
     tab = open_tab()
     tab.page.goto(f"{html.as_uri()}/finops_understanding.html?customer_id=base-100-00003&from=nonsense&other=x")
     expect(tab.page.locator("#t-customers tbody tr")).to_have_count(1)
@@ -383,7 +325,7 @@ def test_a_filter_says_what_the_page_cannot_know(open_tab: Callable[..., Tab], h
     assert not tab.complaints
 
 
-def test_totals_of_filtered_rows_are_exact_or_absent(open_tab: Callable[..., Tab], html: Path) -> None:
+def test_totals_of_filtered_rows_are_exact_or_absent(open_tab: Callable[..., Any], html: Path) -> None:
     columns = [
         {"unit": "text", "role": "dimension", "dimension": "provider"},
         {"unit": "usd", "role": "measure", "dimension": ""},
@@ -408,7 +350,7 @@ def test_totals_of_filtered_rows_are_exact_or_absent(open_tab: Callable[..., Tab
     assert page.evaluate(of, [{**table, "other": rows[0]}, {"provider": "a"}])["total"] is None
 
 
-def test_filters_stay_through_an_update(live: Live, open_tab: Callable[..., Tab], reports: list[Report]) -> None:
+def test_filters_stay_through_an_update(live: Live, open_tab: Callable[..., Any], reports: list[Report]) -> None:
     tab = open_tab()
     tab.page.goto(f"{live.address}/finops_understanding.html?model=gpt-5")
     expect(tab.page.locator("#t-models tbody tr")).to_have_count(1)
@@ -420,7 +362,7 @@ def test_filters_stay_through_an_update(live: Live, open_tab: Callable[..., Tab]
     assert not tab.complaints
 
 
-def test_an_update_leaves_what_the_reader_did(live: Live, open_tab: Callable[..., Tab], reports: list[Report]) -> None:
+def test_an_update_leaves_what_the_reader_did(live: Live, open_tab: Callable[..., Any], reports: list[Report]) -> None:
     tab = open_tab(viewport={"width": 1200, "height": 700})
     page = tab.page
     page.goto(f"{live.address}/finops_understanding.html")
@@ -453,7 +395,7 @@ def test_an_update_leaves_what_the_reader_did(live: Live, open_tab: Callable[...
     assert not tab.complaints
 
 
-def test_reports_that_come_and_go_are_followed(live: Live, open_tab: Callable[..., Tab], reports: list[Report]) -> None:
+def test_reports_that_come_and_go_are_followed(live: Live, open_tab: Callable[..., Any], reports: list[Report]) -> None:
     page = open_tab().page
     page.goto(f"{live.address}/finops_performance.html")
     expect(page.locator("#live")).to_have_text("Live")
@@ -465,7 +407,7 @@ def test_reports_that_come_and_go_are_followed(live: Live, open_tab: Callable[..
     expect(page.locator(".card")).to_have_count(len(reports))
 
 
-def test_nine_tabs_follow(live: Live, open_tab: Callable[..., Tab], browser: Any, reports: list[Report]) -> None:
+def test_nine_tabs_follow(live: Live, open_tab: Callable[..., Any], browser: Any, reports: list[Report]) -> None:
     context = browser.new_context()
     tabs = [open_tab(context) for _ in range(9)]
     for tab in tabs:
@@ -484,7 +426,7 @@ def test_nine_tabs_follow(live: Live, open_tab: Callable[..., Tab], browser: Any
     context.close()
 
 
-def test_failures_are_told_and_the_content_stays(live: Live, open_tab: Callable[..., Tab]) -> None:
+def test_failures_are_told_and_the_content_stays(live: Live, open_tab: Callable[..., Any]) -> None:
     page = open_tab().page
     page.goto(f"{live.address}/finops_understanding.html")
     live.stage.show(State("stale", "run-1"))
@@ -497,7 +439,7 @@ def test_failures_are_told_and_the_content_stays(live: Live, open_tab: Callable[
 
 
 def test_a_page_without_reports_turns_into_them(
-    live: Live, open_tab: Callable[..., Tab], reports: list[Report]
+    live: Live, open_tab: Callable[..., Any], reports: list[Report]
 ) -> None:
     (live.directory / "manifest.json").unlink()
     live.stop()
@@ -512,7 +454,7 @@ def test_a_page_without_reports_turns_into_them(
     expect(page.locator(".card")).to_have_count(len(reports))
 
 
-def test_a_server_that_goes_and_comes_back_is_told(live: Live, open_tab: Callable[..., Tab]) -> None:
+def test_a_server_that_goes_and_comes_back_is_told(live: Live, open_tab: Callable[..., Any]) -> None:
     page = open_tab().page
     page.goto(f"{live.address}/finops_understanding.html")
     expect(page.locator("#live")).to_have_text("Live")
@@ -525,7 +467,7 @@ def test_a_server_that_goes_and_comes_back_is_told(live: Live, open_tab: Callabl
     expect(page.locator("#notice")).to_be_hidden()
 
 
-def test_the_theme_can_be_chosen_and_is_kept(open_tab: Callable[..., Tab], html: Path) -> None:
+def test_the_theme_can_be_chosen_and_is_kept(open_tab: Callable[..., Any], html: Path) -> None:
     page = open_tab(color_scheme="light").page
     page.goto(f"{html.as_uri()}/index.html")
     page.get_by_label("Theme").select_option("dark")
@@ -535,7 +477,7 @@ def test_the_theme_can_be_chosen_and_is_kept(open_tab: Callable[..., Tab], html:
     expect(page.get_by_label("Theme")).to_have_value("dark")
 
 
-def test_the_keyboard_reaches_everything(open_tab: Callable[..., Tab], html: Path) -> None:
+def test_the_keyboard_reaches_everything(open_tab: Callable[..., Any], html: Path) -> None:
     page = open_tab().page
     page.goto(f"{html.as_uri()}/index.html")
     page.keyboard.press("Tab")
@@ -555,7 +497,7 @@ def test_the_keyboard_reaches_everything(open_tab: Callable[..., Tab], html: Pat
     assert {"customers", "models", "cost-per-day", "SUMMARY", "SELECT", "0", "1"} <= reached
 
 
-def test_reduced_motion_is_respected(live: Live, open_tab: Callable[..., Tab]) -> None:
+def test_reduced_motion_is_respected(live: Live, open_tab: Callable[..., Any]) -> None:
     page = open_tab(reduced_motion="reduce").page
     page.goto(f"{live.address}/")
     live.stage.show(State("building", "run-1"))
@@ -563,7 +505,7 @@ def test_reduced_motion_is_respected(live: Live, open_tab: Callable[..., Tab]) -
     assert page.evaluate("() => getComputedStyle(document.getElementById('busy'), '::after').animationName") == "none"
 
 
-def test_an_exported_file_works_alone(open_tab: Callable[..., Tab], html: Path, tmp_path: Path) -> None:
+def test_an_exported_file_works_alone(open_tab: Callable[..., Any], html: Path, tmp_path: Path) -> None:
     target = tmp_path / "alone" / "mail.html"
     target.parent.mkdir()
     target.write_text(single_file(Record.published(html, "finops_understanding")), encoding="utf-8")

@@ -30,9 +30,8 @@ ASKING = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 @pytest.fixture
-def html(tmp_path: Path, site_in: Callable[..., Site], reports: list[Report]) -> Path:
-    HtmlPublisher().publish(reports, site_in(tmp_path / "html"))
-    return tmp_path / "html"
+def html(published: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(published, tmp_path / "html"))
 
 
 @pytest.fixture
@@ -114,6 +113,7 @@ def load_from_python(port: int) -> tuple[int, int]:
             answer = connection.getresponse()
             answer.read()
             statuses.append(answer.status)
+        connection.close()
 
     threads = [threading.Thread(target=client) for _ in range(10)]
     for thread in threads:
