@@ -202,6 +202,14 @@ def test_a_batch_discount_applies_to_the_logged_cost_of_tasks_that_can_wait():
     assert "less than $10.00 for a thousand calls" in text(report, "batch")
 
 
+def test_a_task_that_no_call_has_is_not_said_to_wait():
+    report = analyze(call(n=4), batch_discount_percent={"acme": 50}, batch_tasks=["chat", "chta"])
+    assert "4 calls of chat could have waited" in text(report, "batch")
+    assert text(report, "batch").endswith("No such call is of chta (batch_tasks).")
+    (batch,) = [f for f in report.findings if f.id == "batch"]
+    assert (batch.title, batch.who) == ("Sending chat in batches would save $1.20 a month.", "chat")
+
+
 def test_a_call_counts_once_with_its_largest_saving():
     # Each dear call saves 0.0178 by the switch or 0.01 in a batch: the switch counts. Cheap ones save 0.001 in a batch.
     report = analyze(OVERPRICED, batch_discount_percent={"acme": 50}, batch_tasks=["chat"])

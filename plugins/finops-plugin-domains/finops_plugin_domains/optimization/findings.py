@@ -32,7 +32,7 @@ def findings(
     found = [
         *_switches(analyzer, potential, evidence, worth),
         *_caching(potential, worth),
-        *_batches(analyzer, potential, worth),
+        *_batches(potential, worth),
         *_commitments(analyzer, potential, worth),
         *_failed(failures, potential, worth),
     ]
@@ -94,12 +94,13 @@ def _caching(potential: Potential, worth: Decimal) -> list[Finding]:
     ]
 
 
-def _batches(analyzer: OptimizationAnalyzer, potential: Potential, worth: Decimal) -> list[Finding]:
+def _batches(potential: Potential, worth: Decimal) -> list[Finding]:
     saving = potential.alone(CAUTIOUS, "batch")
     if saving <= 0 or saving < worth:
         return []
     monthly = potential.period.per_month(saving)
-    tasks = listing(sorted(analyzer.batch_tasks or ()))
+    saved = {task for (task, *_), outcome in potential.chosen.items() if outcome.alone[CAUTIOUS]["batch"]}
+    tasks = listing(sorted(map(str, saved)))
     return [
         Finding(
             id="batch",

@@ -37,16 +37,19 @@ def batches(analyzer: OptimizationAnalyzer, calls: Calls, potential: Potential) 
         "GROUP BY task_type, provider"
     )
     n = sum(row["n"] for row in waiting if row["task_type"] in tasks and row["provider"] in discounts)
+    used = {row["task_type"] for row in waiting if row["provider"] in discounts}.intersection(tasks)
     if not n:
         text = (
             f"No call of {listing(sorted(tasks))} went to {listing(sorted(discounts))}, so the discount saves nothing."
         )
     else:
         text = (
-            f"{plural(n, 'call')} of {listing(sorted(tasks))} could have waited, for {dollars(saving)} less. A batch "
+            f"{plural(n, 'call')} of {listing(sorted(used))} could have waited, for {dollars(saving)} less. A batch "
             f"has no fixed price: it breaks even as long as waiting costs you less than {dollars(1000 * saving / n)} "
             "for a thousand calls."
         )
+        if len(used) < len(set(tasks)):
+            text += f" No such call is of {listing(sorted(set(tasks) - used))} (batch_tasks)."
     table = Table.of(
         "batch-table",
         "Savings by task and model",
