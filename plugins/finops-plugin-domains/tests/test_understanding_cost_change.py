@@ -6,6 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 from finops_plugin_domains.understanding.cost_change import EFFECTS, LEAF, CostChange, Movement, cost_change
+from finops_plugin_domains.understanding.movement import change_section
 from finops_plugin_domains.understanding.price_steps import PriceSteps
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -134,6 +135,20 @@ def test_a_fall_is_explained_by_what_pulled_down() -> None:
     total = change_of(two_days(rows)).total
     assert effects(total) == dollars(volume="2.5", intensity="-4.5")
     assert total.main_effect == "intensity"
+
+
+@pytest.mark.parametrize(("qa_before", "much"), [(6, "others made up for some of it"), (5, "100 % of the change")])
+def test_no_share_of_the_change_is_above_the_whole(qa_before: int, much: str) -> None:
+    # chat rises by $4, qa stays at $5 or falls to it from $6: $4 is all of the change, or 4 / 3 of it.
+    rows = [
+        call(BEFORE, MILLION, 1, call_id="a"),
+        call(NOW, 5 * MILLION, 5, call_id="b"),
+        call(BEFORE, 5 * MILLION, qa_before, call_id="c", feature_id="qa"),
+        call(NOW, 5 * MILLION, 5, call_id="d", feature_id="qa"),
+    ]
+    assert (
+        f"What mattered most ({much}): chat on house / plain: +$4.00" in change_section(change_of(two_days(rows))).text
+    )
 
 
 MODELS = [

@@ -109,7 +109,9 @@ def _drivers_text(movements: list[Movement], total: Movement) -> str:
     if not same_way:
         return ""
     share = sum((m.change for m in same_way), Decimal(0)) / total.change * 100
-    text = f"What mattered most ({percent(share, 0)} of the change): {'; '.join(_driver(m) for m in same_way)}."
+    # Above 100 % others went the other way, and a share of the change would be no share of anything.
+    much = f"{percent(share, 0)} of the change" if share <= 100 else "others made up for some of it"
+    text = f"What mattered most ({much}): {'; '.join(_driver(m) for m in same_way)}."
     return f"{text} Against it went {_driver(against[0])}." if against else text
 
 
