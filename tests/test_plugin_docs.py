@@ -1,5 +1,6 @@
 """The page for plugin authors is complete and true: hooks, members, examples, and what ``finops new`` writes."""
 
+import dataclasses
 import inspect
 import os
 import re
@@ -21,6 +22,7 @@ from finops_core.plugins import ContainedError, find, load, select
 from finops_core.report import Unit
 from finops_core.scaffold import core_range, new_plugin
 from finops_core.settings import Settings
+from finops_core.testing import pytest_plugin
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "plugins" / "README.md").read_text("utf-8")
@@ -196,6 +198,18 @@ def test_the_example_patterns_keep_the_contract_and_their_promise(examples):
     assert len(planted) == 20
     what = {(event["kind"], event["factor"], event["end"] - event["start"]) for event in planted}
     assert what == {("launch", 10.0, timedelta(days=1))}
+
+
+def test_the_example_tests_pass(examples, tiny_log, finops_run):
+    examples["test_by_hand"](tiny_log)
+    examples["test_a_run"](finops_run)
+
+
+def test_the_page_lists_the_fixtures_and_what_a_run_returns():
+    fixtures = {name for name, value in vars(pytest_plugin).items() if type(value) is type(pytest_plugin.tiny_log)}
+    assert fixtures == {"tiny_log", "planted_log", "finops_run"}
+    names = listed("finops_core.testing")
+    assert fixtures | {field.name for field in dataclasses.fields(testing.FinishedRun)} <= names
 
 
 def test_the_example_publisher_writes_the_answers(examples, tmp_path):
