@@ -7,6 +7,8 @@ import pyarrow as pa
 import pytest
 from finops_plugin_domains.budgets import budget_statuses
 from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
+from finops_plugin_domains.realtime.churn import Stopped
+from finops_plugin_domains.realtime.churn_report import stopped_finding
 
 from finops_core import EVENT_SCHEMA, PeriodChoice, Settings
 from finops_core.testing import calls_from, check_analyzer
@@ -56,6 +58,15 @@ def test_a_customer_who_stopped_is_named_with_the_day_and_the_revenue_at_risk():
     assert finding(report, "stopped").usd_per_month == Decimal(99)
     assert "gone" in finding(report, "stopped").title
     assert "1 customer stopped calling ($99.00 a month)" in report.answer
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"),
+    [(1e-20, "less than once in a million times"), (1 / 2423, "only once in 2,000 times")],
+)
+def test_how_sure_a_silence_is_has_no_more_digits_than_it_deserves(chance, words):
+    gone = Stopped("c", date(2026, 1, 5), date(2026, 1, 6), 9.0, 5, 5, 2.0, chance, "pro", Decimal(99))
+    assert f"used to call, {words} would even the least certain" in stopped_finding([gone]).why_sure
 
 
 def test_an_unknown_tier_is_listed_and_not_priced():

@@ -31,6 +31,13 @@ def _names(customers: Sequence[Stopped | Declining]) -> str:
     return listing([*names, f"{len(customers) - NAMED} more"] if len(customers) > NAMED else names)
 
 
+def _rarely(chance: float) -> str:
+    """How seldom a chance comes up, without digits that no model of silence deserves."""
+    if chance < 1e-6:
+        return "less than once in a million times"
+    return f"only once in {float(f'{1 / chance:.1g}'):,.0f} times"
+
+
 def stopped_finding(stopped: Sequence[Stopped]) -> Finding:
     """One finding for all who stopped; the table names each."""
     longest = max(s.chance for s in stopped)
@@ -41,8 +48,8 @@ def stopped_finding(stopped: Sequence[Stopped]) -> Finding:
         usd_per_month=revenue_at_risk(stopped) if any(s.revenue is not None for s in stopped) else None,
         confidence="high" if longest < 1e-4 else "medium",
         why_sure=(
-            f"Even the least certain of these silences would come by chance only once in {round(1 / longest):,} times, "
-            "by the days on which the customer used to call. Whether they cancelled, billing knows."
+            f"By the days on which these customers used to call, {_rarely(longest)} would even the least certain of "
+            "these silences come by chance. Whether they cancelled, billing knows."
         ),
         action="Call them, the dearest first, before the next renewal; the table has the day each fell silent.",
         section="stopped",
