@@ -25,6 +25,8 @@ from finops_viewer.watch import State
 
 PING_SECONDS = 15
 GRACE_SECONDS = 1
+RETRY_MILLISECONDS = 1000
+"""How soon a page asks for the stream again when it was lost."""
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -130,7 +132,7 @@ def application(stage: Stage, hosts: Collection[str]) -> ASGIApp:
     async def events(_: Request) -> Response:
         async def stream() -> AsyncIterator[ServerSentEvent]:
             async for state in stage.states():
-                yield ServerSentEvent(json.dumps(state.document()), event="state")
+                yield ServerSentEvent(json.dumps(state.document()), event="state", retry=RETRY_MILLISECONDS)
 
         return EventSourceResponse(stream(), ping=PING_SECONDS, shutdown_grace_period=GRACE_SECONDS / 2)
 

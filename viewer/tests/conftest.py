@@ -649,7 +649,7 @@ def axe() -> Path:
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sample_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pages of the sample reports, made once; a test that changes them takes a copy."""
     directory = tmp_path_factory.mktemp("published") / "html"
     HtmlPublisher().publish(sample_reports(), make_site(directory))

@@ -63,14 +63,14 @@ class Live:
 
 
 @pytest.fixture
-def html(published: Path) -> Path:
+def html(sample_pages: Path) -> Path:
     """The pages of the reports, which no test changes."""
-    return published
+    return sample_pages
 
 
 @pytest.fixture
-def live(published: Path, tmp_path: Path, site_in: Callable[..., Site]) -> Iterator[Live]:
-    live = Live(Path(shutil.copytree(published, tmp_path / "html")), site_in)
+def live(sample_pages: Path, tmp_path: Path, site_in: Callable[..., Site]) -> Iterator[Live]:
+    live = Live(Path(shutil.copytree(sample_pages, tmp_path / "html")), site_in)
     yield live
     live.stop()
 
@@ -81,9 +81,9 @@ def expect(locator: Any) -> Any:
     return expect(locator)
 
 
-def changed(reports: list[Report], answer: str) -> list[Report]:
-    """The same reports, but for the answer of the understanding."""
-    return [r.model_copy(update={"answer": answer}) if r.name == "finops_understanding" else r for r in reports]
+def changed(reports: list[Report], answer: str, name: str = "finops_understanding") -> list[Report]:
+    """The same reports, but for the answer of one."""
+    return [r.model_copy(update={"answer": answer}) if r.name == name else r for r in reports]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -411,16 +411,16 @@ def test_nine_tabs_follow(live: Live, open_tab: Callable[..., Any], browser: Any
     context = browser.new_context()
     tabs = [open_tab(context) for _ in range(9)]
     for tab in tabs:
-        tab.page.goto(f"{live.address}/finops_understanding.html")
+        tab.page.goto(f"{live.address}/finops_performance.html")
         expect(tab.page.locator("#live")).to_have_text("Live")
     assert sum(url.endswith("/events") for tab in tabs for url in tab.requests) == 1
-    live.publish(changed(reports, "All nine know."), "run-2")
+    live.publish(changed(reports, "All nine know.", "finops_performance"), "run-2")
     for tab in tabs:
         expect(tab.page.locator("main .answer")).to_have_text("All nine know.")
     leader = next(tab for tab in tabs if any(url.endswith("/events") for url in tab.requests))
     leader.page.close()
     tabs.remove(leader)
-    live.publish(changed(reports, "Without the first one."), "run-3")
+    live.publish(changed(reports, "Without the first one.", "finops_performance"), "run-3")
     for tab in tabs:
         expect(tab.page.locator("main .answer")).to_have_text("Without the first one.")
     context.close()

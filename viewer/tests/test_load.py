@@ -30,8 +30,8 @@ ASKING = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 @pytest.fixture
-def html(published: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(published, tmp_path / "html"))
+def html(sample_pages: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sample_pages, tmp_path / "html"))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,47 +76,51 @@ class Running:
                 yield json.loads(line[5:])
 
 
+@contextmanager
+def serving(stage: Stage) -> Iterator[Running]:
+    listener = listening("127.0.0.1", 0)
+    server = WebServer(stage, HOSTS)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    running = Running(stage, listener.getsockname()[1])
+    yield running
+    running.close()
+    stage.close()
+    server.should_exit = True
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def calm(sample_pages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that no test changes; its directory also holds what nobody published."""
+    directory = Path(shutil.copytree(sample_pages, tmp_path_factory.mktemp("calm") / "html"))
+    (directory / "notes.html").write_text("private")
+    (directory / "link.html").symlink_to("/etc/passwd")
+    with serving(Stage(directory, live=True)) as running:
+        yield running
+
+
 @pytest.fixture
-def serving() -> Iterator[Callable[[Stage], Running]]:
-    servers: list[tuple[WebServer, threading.Thread, Running]] = []
-
-    def start(stage: Stage) -> Running:
-        listener = listening("127.0.0.1", 0)
-        server = WebServer(stage, HOSTS)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        running = Running(stage, listener.getsockname()[1])
-        servers.append((server, thread, running))
-        return running
-
-    yield start
-    for server, thread, running in servers:
-        running.close()
-        running.stage.close()
-        server.should_exit = True
-        thread.join(5)
-        assert not thread.is_alive()
-
-
-@pytest.fixture
-def published(published: Path, tmp_path: Path) -> Path:
+def published(sample_pages: Path, tmp_path: Path) -> Path:
     """Pages that a test may change."""
-    return Path(shutil.copytree(published, tmp_path / "html"))
+    return Path(shutil.copytree(sample_pages, tmp_path / "html"))
 
 
 @pytest.fixture
-def server(serving: Callable[[Stage], Running], published: Path) -> Running:
-    return serving(Stage(published, live=True))
+def server(published: Path) -> Iterator[Running]:
+    with serving(Stage(published, live=True)) as running:
+        yield running
 
 
-def test_pages_and_assets_are_served_as_published(server: Running, published: Path) -> None:
-    home = server.ask("/")
+def test_pages_and_assets_are_served_as_published(calm: Running, sample_pages: Path) -> None:
+    home = calm.ask("/")
     assert home.status == 200
-    assert home.body == server.ask("/index.html").body
-    assert home.body.replace(b'data-live="yes"', b'data-live="no"') == (published / "index.html").read_bytes()
-    style = server.ask("/assets/viewer.css")
+    assert home.body == calm.ask("/index.html").body
+    assert home.body.replace(b'data-live="yes"', b'data-live="no"') == (sample_pages / "index.html").read_bytes()
+    style = calm.ask("/assets/viewer.css")
     assert style.headers["content-type"].startswith("text/css")
-    assert style.body == (published / "assets/viewer.css").read_bytes()
+    assert style.body == (sample_pages / "assets/viewer.css").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -136,10 +141,8 @@ def test_pages_and_assets_are_served_as_published(server: Running, published: Pa
         "/index.html%00",
     ],
 )
-def test_nothing_but_published_pages_is_served(server: Running, published: Path, path: str) -> None:
-    (published / "notes.html").write_text("private")
-    (published / "link.html").symlink_to("/etc/passwd")
-    assert server.ask(path).status == 404
+def test_nothing_but_published_pages_is_served(calm: Running, path: str) -> None:
+    assert calm.ask(path).status == 404
 
 
 def test_a_page_that_was_replaced_by_a_link_is_not_served(tmp_path: Path, published: Path) -> None:
@@ -151,9 +154,9 @@ def test_a_page_that_was_replaced_by_a_link_is_not_served(tmp_path: Path, publis
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_only_reading_is_allowed(server: Running, method: str) -> None:
+def test_only_reading_is_allowed(calm: Running, method: str) -> None:
     for path in ("/", "/events"):
-        assert server.ask(path, method).status == 405
+        assert calm.ask(path, method).status == 405
 
 
 @pytest.mark.parametrize(
@@ -170,11 +173,11 @@ def test_only_reading_is_allowed(server: Running, method: str) -> None:
         ("localhost@evil.example", 421),
     ],
 )
-def test_only_known_host_names_are_answered(server: Running, host: str, status: int) -> None:
-    answer = server.ask("/", host=host)
+def test_only_known_host_names_are_answered(calm: Running, host: str, status: int) -> None:
+    answer = calm.ask("/", host=host)
     assert answer.status == status
     assert (b"finops_understanding" in answer.body) == (status == 200)
-    assert server.ask("/events", host=host, method="POST").status == (405 if status == 200 else 421)
+    assert calm.ask("/events", host=host, method="POST").status == (405 if status == 200 else 421)
 
 
 @pytest.mark.parametrize(("header", "name"), [("[::1]:8000", "[::1]"), ("a.b:1", "a.b"), ("A.b.", "a.b")])
@@ -183,17 +186,17 @@ def test_a_host_name_is_read_without_its_port(header: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/assets/page.js"])
-def test_every_answer_has_the_security_headers(server: Running, path: str) -> None:
-    answers = [server.ask(path), server.ask(path, host="evil.example"), server.ask(path, "POST")]
+def test_every_answer_has_the_security_headers(calm: Running, path: str) -> None:
+    answers = [calm.ask(path), calm.ask(path, host="evil.example"), calm.ask(path, "POST")]
     for answer in answers:
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
         assert not [name for name in answer.headers if name.startswith("access-control")]
         assert "server" not in answer.headers
 
 
-def test_an_unchanged_file_is_not_sent_again(server: Running) -> None:
-    first = server.ask("/assets/echarts.min.js")
-    again = server.ask("/assets/echarts.min.js", if_none_match=first.headers["etag"])
+def test_an_unchanged_file_is_not_sent_again(calm: Running) -> None:
+    first = calm.ask("/assets/echarts.min.js")
+    again = calm.ask("/assets/echarts.min.js", if_none_match=first.headers["etag"])
     assert (again.status, again.body) == (304, b"")
 
 
@@ -225,14 +228,14 @@ def test_two_hundred_streams_and_a_hung_client_leave_it_answering(server: Runnin
     hung.close()
 
 
-def test_without_any_publication_a_page_says_why(serving: Callable[[Stage], Running], tmp_path: Path) -> None:
-    server = serving(Stage(tmp_path / "none", live=True))
-    assert b"The first reports are being made" in server.ask("/").body
-    server.stage.show(State("failed", "", "there is no call log at <x>", "Make one."))
-    body = server.ask("/").body
-    assert b"there is no call log at &lt;x&gt;" in body
-    assert b"Make one." in body
-    assert server.ask("/assets/viewer.css").status == 200
+def test_without_any_publication_a_page_says_why(tmp_path: Path) -> None:
+    with serving(Stage(tmp_path / "none", live=True)) as server:
+        assert b"The first reports are being made" in server.ask("/").body
+        server.stage.show(State("failed", "", "there is no call log at <x>", "Make one."))
+        body = server.ask("/").body
+        assert b"there is no call log at &lt;x&gt;" in body
+        assert b"Make one." in body
+        assert server.ask("/assets/viewer.css").status == 200
 
 
 def test_a_publication_that_is_being_renamed_is_not_shown(

@@ -108,7 +108,10 @@ def test_a_log_that_is_replaced_by_renaming_is_noticed(start: Callable[..., Runn
     running.wait(lambda: running.source.builds[-1] == "renamed")
 
 
-def test_a_symlinked_log_is_followed(start: Callable[..., Running], source: FakeSource, tmp_path: Path) -> None:
+def test_a_symlinked_log_is_followed(
+    start: Callable[..., Running], source: FakeSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "STAT_SECONDS", 0.2)
     target = tmp_path / "elsewhere" / "log.csv"
     target.parent.mkdir()
     target.write_text("linked")
