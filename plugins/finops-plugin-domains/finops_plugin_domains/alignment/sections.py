@@ -42,7 +42,7 @@ def statements_section(
         Column(name="direct", label="Direct cost", unit="usd", role="measure"),
         Column(name="shared", label="Part of shared cost", unit="usd", role="measure"),
         Column(name="total", label="Total", unit="usd", role="measure"),
-        Column(name="share", label="Share of all cost", unit="percent"),
+        Column(name="share", label="Share of all cost", unit="percent", role="share"),
     ]
     if current and previous:
         columns += [
@@ -158,7 +158,7 @@ def showback_section(whole: Allocation, bars: int) -> Section:
                     Column(name=name, label=name.capitalize(), role="dimension", dimension=column),
                     Column(name="calls", label="Calls", unit="count", role="measure"),
                     Column(name="cost", label="Cost", unit="usd", role="measure"),
-                    Column(name="share", label="Share of all cost", unit="percent"),
+                    Column(name="share", label="Share of all cost", unit="percent", role="share"),
                     Column(name="organizations", label="Organisations", unit="count"),
                 ),
                 [

@@ -229,7 +229,7 @@ def _table(incidents: Incidents) -> Table:
         "Every incident, the latest first",
         (
             Column(name="customer", label="Customer", role="dimension", dimension="customer_id"),
-            Column(name="start", label="Start (UTC)", unit="time"),
+            Column(name="start", label="Start (UTC)", unit="time", role="dimension", dimension="timestamp"),
             Column(name="end", label="End (UTC)", unit="time"),
             Column(name="unusual", label="Unusual"),
             Column(name="calls", label="Calls", unit="count", role="measure"),

@@ -111,7 +111,7 @@ def _table(dimension: tuple[str, ...], rows: Sequence[Usage], total: Usage) -> T
         [
             *dimension_columns(dimension),
             Column(name="cost_usd", label="Cost", unit="usd", role="measure"),
-            Column(name="share", label="Share of cost", unit="percent"),
+            Column(name="share", label="Share of cost", unit="percent", role="share"),
             Column(name="calls", label="Calls", unit="count", role="measure"),
             Column(name="input_tokens", label="Input tokens", unit="tokens", role="measure"),
             Column(name="cache_read_tokens", label="of which cached", unit="tokens", role="measure"),
@@ -156,7 +156,7 @@ def tokens_section(groups: Groups, days: Sequence[str], daily: Sequence[Usage]) 
         [
             Column(name="class", label="Class", role="dimension"),
             Column(name="tokens", label="Tokens", unit="tokens", role="measure"),
-            Column(name="share", label="Share", unit="percent"),
+            Column(name="share", label="Share", unit="percent", role="share"),
         ],
         [(name, n, n / total.tokens * 100) for name, n in classes],
         total=True,

@@ -166,9 +166,9 @@ def _bands(accounts: Accounts) -> Section:
     groups = grouped(accounts.known, band)
     rows = [(name, *_sums(groups.get(name, []))) for name in BANDS]
     best = len(groups.get(BANDS[0], []))
-    takeaway = (
-        f"{count(best)} of {plural(len(accounts.known), 'customer')} "
-        f"{'keeps' if best == 1 else 'keep'} more than half of what {'it pays' if best == 1 else 'they pay'}."
+    one = 1 in (best, len(accounts.known))
+    takeaway = f"{count(best)} of {plural(len(accounts.known), 'customer')} " + (
+        "keeps more than half of what it pays." if one else "keep more than half of what they pay."
     )
     chart = Chart(
         id="band_customers",
@@ -233,9 +233,9 @@ def _whales(accounts: Accounts) -> Section:
             Column(name="top", label="Top share of customers", unit="percent"),
             Column(name="customers", label="Customers", unit="count"),
             Column(name="cost", label="Cost of the costliest", unit="usd"),
-            Column(name="cost_percent", label="of all cost", unit="percent"),
+            Column(name="cost_percent", label="of all cost", unit="percent", role="share"),
             Column(name="profit", label="Profit of the most profitable", unit="usd"),
-            Column(name="profit_percent", label="of all profit", unit="percent"),
+            Column(name="profit_percent", label="of all profit", unit="percent", role="share"),
         ],
         [
             (
