@@ -29,6 +29,13 @@ def test_equal_days_are_their_mean() -> None:
     assert [o.expected for o in found.outlooks] == pytest.approx([150, 450, 1825])
 
 
+@pytest.mark.parametrize("cost", [15.0, 0.1, 1 / 3])
+def test_equal_days_lie_inside_an_interval_of_no_width_whatever_sums_round_to(cost: float) -> None:
+    held_back = run(np.full(40, cost)).held_back
+    assert held_back is not None
+    assert (held_back.days_inside, held_back.weeks_inside) == (7, held_back.weeks)
+
+
 def test_a_straight_line_is_damped() -> None:
     # Day i costs 100 + i over 35 days. A damping of a half adds 1/2, then 1/4, to the last day's 134.
     found = run(100 + np.arange(35.0), damping=0.5)

@@ -237,6 +237,12 @@ def test_one_call_is_enough_for_a_report() -> None:
     assert "The 1 costliest customer of 1 causes 100.0 % of the cost." in said
 
 
+def test_a_loss_of_the_only_customer_is_told_as_such() -> None:
+    report = analyze(calls_from([call("only", FIRST, 5)]))
+    # 3.30 - 5 on the one day charged.
+    assert report.answer.startswith("only costs $1.70 more than it pays, and is the only customer; ")
+
+
 def test_a_call_without_cost_divides_nothing_by_zero() -> None:
     report = analyze(calls_from([call("only", FIRST, 0)]))
     assert table(report, "break_even").rows[0][4] is None

@@ -238,7 +238,7 @@ def sla_section(services: Services, settings: Settings) -> Section:
     text = (
         f"{rule}: {total.on_time:,} of {plural(total.judged, 'call')} did ({percent(total.sla_percent)}, target "
         f"{percent(target)}). {len(below)} of {plural(len(judged), 'model')} "
-        f"{'is' if len(below) == 1 else 'are'} below the target."
+        f"{'is' if 1 in (len(below), len(judged)) else 'are'} below the target."
     )
     shown = sorted(judged, key=lambda s: (-s.judged, str(s.names)))[:MOST_BARS]
     shown.sort(key=lambda s: (s.sla_percent, str(s.names)))

@@ -93,6 +93,8 @@ def relative(movement: Movement) -> str:
 
 
 def _effects_text(total: Movement) -> str:
+    if not any(getattr(total, effect) for effect in EFFECTS):
+        return "Neither calls, tokens per call nor prices moved it."
     calls = f"{count(total.current_calls)} calls after {count(total.previous_calls)}"
     words = {
         "volume": f"the number of calls ({calls})",

@@ -99,8 +99,8 @@ def _answer(accounts: Accounts, losing: Sequence[Account]) -> str:
             f"{count(len(losing))} of {plural(known, 'customer')} cost {dollars(_lost(losing))} more than they pay, "
             f"most of it {losing[0].name} ({dollars(-losing[0].margin)}); {margin}."
             if len(losing) > 1
-            else f"{losing[0].name} costs {dollars(_lost(losing))} more than it pays, the only one of "
-            f"{plural(known, 'customer')}; {margin}."
+            else f"{losing[0].name} costs {dollars(_lost(losing))} more than it pays, "
+            f"{'and is the only customer' if known == 1 else f'the only one of {count(known)} customers'}; {margin}."
         )
     if known == 1:
         return f"The one customer, {accounts.known[0].name}, pays at least what it costs; {margin}."
