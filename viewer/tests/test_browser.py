@@ -224,6 +224,19 @@ def test_the_page_formats_numbers_as_the_server_does(open_tab: Callable[..., Any
     assert dict(zip(map(str, cases), shown, strict=True)) == dict(zip(map(str, cases), expected, strict=True))
 
 
+def test_numbers_along_an_axis_stand_as_far_apart_as_they_are(open_tab: Callable[..., Any], html: Path) -> None:
+    page = open_tab().page
+    page.goto(f"{html.as_uri()}/index.html")
+    axis = """(unit) => {
+        const chart = { kind: "line", x: { unit, label: "x" }, y: { unit: "usd", label: "y" },
+                        categories: ["0", "1", "50"], series: [{ name: "", role: "actual", values: ["1", "2", "3"] }] };
+        const { xAxis, series } = finops.kinds.options(chart, { series: [] }, 20);
+        return [xAxis.type, series[0].data];
+    }"""
+    assert page.evaluate(axis, "percent") == ["value", [[0, 1], [1, 2], [50, 3]]]
+    assert page.evaluate(axis, "text") == ["category", [1, 2, 3]]
+
+
 def test_tables_sort_by_any_column_and_show_all_rows(open_tab: Callable[..., Any], html: Path) -> None:
     page = open_tab().page
     page.goto(f"{html.as_uri()}/finops_understanding.html")

@@ -75,8 +75,13 @@ finops.kinds = (() => {
     };
   }
 
+  // Numbers along x stand as far apart as they are; names, dates and times one after the other.
+  const isMeasured = (chart) =>
+    !format.isText(chart.x.unit) && !chart.stacked && chart.categories.length > 1 && chart.categories.every((text) => text.trim() && isFinite(text));
+
   function line(chart, colours) {
     const tone = tones(chart);
+    const measured = isMeasured(chart) && !chart.series.some((s) => s.role === "lower" || s.role === "upper");
     const series = chart.series.flatMap((s, i) => {
       if (s.role === "lower" || s.role === "upper") return [];
       const dashed = s.role === "forecast" || s.role === "reference";
@@ -85,7 +90,7 @@ finops.kinds = (() => {
         {
           type: "line",
           name: s.name,
-          data: s.values.map(number),
+          data: measured ? s.values.map((v, at) => [Number(chart.categories[at]), number(v)]) : s.values.map(number),
           color: colour,
           symbol: chart.categories.length > 1 ? "none" : "circle",
           lineStyle: { color: colour, width: s.role === "reference" ? 1 : 2, type: dashed ? "dashed" : "solid" },
@@ -105,11 +110,16 @@ finops.kinds = (() => {
       const width = upper.values.map((v, i) => (v === null || low[i] === null ? null : Number(v) - low[i]));
       series.unshift({ ...band, data: low }, { ...band, data: width, areaStyle: { color: colour, opacity: 0.18 } });
     }
+    const common = base(colours, "axis");
+    if (measured) common.grid.bottom = 26;
+    const ends = { min: "dataMin", max: "dataMax", splitLine: { show: false }, nameLocation: "middle", nameGap: 28 };
     return {
-      ...base(colours, "axis"),
-      xAxis: categoryAxis(chart, colours, { boundaryGap: chart.categories.length === 1 }),
+      ...common,
+      xAxis: measured
+        ? valueAxis(chart.x, colours, { ...titled(chart.x, colours), ...ends })
+        : categoryAxis(chart, colours, { boundaryGap: chart.categories.length === 1 }),
       yAxis: valueAxis(chart.y, colours, { ...titled(chart.y, colours), nameTextStyle: { color: colours.quiet, align: "left" } }),
-      tooltip: { ...base(colours, "axis").tooltip, formatter: seriesTip(chart) },
+      tooltip: { ...common.tooltip, formatter: seriesTip(chart) },
       series,
     };
   }
