@@ -286,6 +286,7 @@ class Half(AICallSimulator):
         yield Event(customers.ids[0], "launch", calendar.at(5), calendar.at(6))
         yield Event(customers.ids[0], "nothing", calendar.at(7), calendar.at(9))
         yield Event(customers.ids[0], "half", calendar.at(5), calendar.at(7))
+        yield Event(customers.ids[0], "later", calendar.at(len(calendar) + 24))
 
 
 def test_events_carry_the_factor_that_was_applied_and_silence_is_not_planted():

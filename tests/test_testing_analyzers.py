@@ -134,6 +134,21 @@ class WritesMarkup(Good):
         )
 
 
+class AMillionRows(Good):
+    """Past the check of the table itself."""
+
+    def table(self, rows, **options):
+        million = tuple((f"c{i}", Decimal(1)) for i in range(1_000_000))
+        return super().table(rows, **options).model_copy(update={"rows": million})
+
+
+class NamesInTitles(Good):
+    def answered(self, calls):
+        names = [row["model"] for row in calls.rows("SELECT DISTINCT model FROM calls ORDER BY model")]
+        section = Section(id="names", title=f"Models: {', '.join(names)}", text=f"The first is {names[0]}.")
+        return self.report(answer=f"{names[0]} comes first.", sections=(section,))
+
+
 class TrustsNames(Good):
     def answered(self, calls):
         for row in calls.rows("SELECT DISTINCT model FROM calls"):
@@ -159,6 +174,11 @@ def test_a_good_analyzer_passes_and_its_report_is_returned():
     assert (report.name, report.state, len(table.rows)) == ("good", "ready", 5)
     # Ten customers and six hostile names in their place: sixteen, eleven of them cut.
     assert table.other_rows == 11
+
+
+def test_a_name_that_is_markup_stays_text_in_titles():
+    report = check_analyzer(marked(NamesInTitles))
+    assert "<script>alert(1)</script>" in report.sections[0].title
 
 
 def test_the_analyzer_of_a_stranger_passes(fake_distribution):
@@ -187,6 +207,7 @@ def test_the_analyzer_of_a_stranger_passes(fake_distribution):
         (InLocalTime, "the machine's time zone changes the report: report.method"),
         (Escapes, "holds markup or an escaped name: '&lt;script&gt;"),
         (WritesMarkup, "report.findings\\[0\\].title holds markup"),
+        (AMillionRows, "table 'cost' has 1,000,000 rows"),
         (TrustsNames, "on 35 days of simulated calls it raised"),
         (LosesTypeInJson, "the report is another one after it went through JSON"),
     ],

@@ -188,6 +188,49 @@ def test_a_pattern_that_breaks_the_contract_is_told_how(pattern, what):
     assert "The contract: " in str(error.value)
 
 
+def listed(batches):
+    return list(batches)
+
+
+def in_one_batch(batches):
+    return pa.Table.from_batches(batches).unify_dictionaries().combine_chunks().to_batches()
+
+
+def kept_beside(batches):
+    kept = []
+    for batch in batches:
+        kept.append(batch)
+        yield batch
+
+
+@pytest.mark.parametrize("how", [listed, in_one_batch, kept_beside])
+def test_a_pattern_that_holds_all_its_calls_at_once_is_found(how):
+    class Hoarder(AICallSimulator):
+        num_customers: int = 20
+
+        @hookimpl
+        def generate_calls(self, run):
+            return iter(how(super().generate_calls(run)))
+
+    with pytest.raises(AssertionError, match=r"more calls it holds \d+ MB more, [12]\d\d bytes for each call"):
+        check_pattern(Hoarder)
+
+
+def test_memory_may_grow_with_the_customers():
+    class Rare(AICallSimulator):
+        """Many customers who hardly call: most of the memory is theirs."""
+
+        num_customers: int = 300
+
+        def factor(self, customers, calendar):
+            return 0.3
+
+        def events(self, customers, calendar):
+            return [Event(name, "launch", calendar.at(0), calendar.at(1)) for name in customers.ids]
+
+    check_pattern(Rare)
+
+
 def test_a_pattern_without_calls_cannot_be_checked():
     class Silent(AICallSimulator):
         def factor(self, customers, calendar):

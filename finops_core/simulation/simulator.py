@@ -147,7 +147,8 @@ def _settle_events(events: Iterable[Event], block: Customers, calendar: Calendar
         if event.factor is None:
             first = max(0, int((event.start - begin).total_seconds() // 3600))
             last = len(calendar) if event.end is None else -int(-(event.end - begin).total_seconds() // 3600)
-            mean = float(factor[rows[event.customer_id], first:last].mean())
+            during = factor[rows[event.customer_id], first:last]
+            mean = float(during.mean()) if during.size else 0.0
             if mean > 0:
                 yield replace(event, factor=round(mean, 6))
         else:

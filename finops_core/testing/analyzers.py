@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from finops_core.ledger.calls import Calls, PeriodChoice
-from finops_core.report import Analyzer, Report, Table
+from finops_core.report import MAX_ROWS, Analyzer, Report, Table
 from finops_core.simulation import AICallSimulator
 from finops_core.testing.calls import calls_from
 from finops_core.testing.contract import broken, instance_of, require
@@ -45,9 +45,9 @@ RELATIVE = 1e-9
 def check_analyzer(analyzer: Any) -> Report:
     """Check that an analyzer keeps its contract.
 
-    Checked are the empty log, a period without calls, logs of a single call, tables that add up, that the report
-    depends neither on the order of rows nor on the machine's time zone, hostile names, numbers that are none,
-    and the way through JSON and back.
+    Checked are the empty log, a period without calls, logs of a single call, tables that add up and have at most
+    20,000 rows, that the report depends neither on the order of rows nor on the machine's time zone, that names and
+    titles are text and never markup, numbers that are none, and the way through JSON and back.
 
     Args:
         analyzer: A class, which is used with its defaults, or an object with parameters of its own.
@@ -63,16 +63,16 @@ def check_analyzer(analyzer: Any) -> Report:
     for row in ({}, {"status": "server_error"}, {"cost_usd": "12.5", "input_tokens": 1000, "output_tokens": 10}):
         _analyze(it, calls_from([row]), f"a log of the single call {row}")
 
-    table = sample_calls()
-    report = _analyze(it, Calls.from_arrow(table), "35 days of simulated calls")
-    require(report.state == "ready", f"on {table.num_rows} calls its state is {report.state!r}", "it answers")
-    for block in (b for section in report.sections for b in section.blocks if isinstance(b, Table)):
-        _check_adds_up(block)
+    log = sample_calls()
+    report = _analyze(it, Calls.from_arrow(log), "35 days of simulated calls")
+    require(report.state == "ready", f"on {log.num_rows} calls its state is {report.state!r}", "it answers")
+    for table in _tables(report):
+        _check_adds_up(table)
     _check_text(report)
-    shuffled = table.take(np.random.Generator(np.random.PCG64(1)).permutation(table.num_rows))
+    shuffled = log.take(np.random.Generator(np.random.PCG64(1)).permutation(log.num_rows))
     _check_same(report, _analyze(it, Calls.from_arrow(shuffled), "shuffled rows"), "the order of the log's rows")
     with _time_zone("America/New_York"):
-        abroad = _analyze(it, Calls.from_arrow(table), "the time zone of New York")
+        abroad = _analyze(it, Calls.from_arrow(log), "the time zone of New York")
     _check_same(report, abroad, "the machine's time zone")
     return report
 
@@ -106,6 +106,12 @@ def _analyze(analyzer: Any, calls: Calls, on: str) -> Report:
             f"on {on} the report is called {report.name!r}",
             f"it is always called by the report_name, {analyzer.report_name!r}",
         )
+    for table in _tables(report):
+        require(
+            len(table.rows) <= MAX_ROWS,
+            f"on {on}, table {table.id!r} has {len(table.rows):,} rows",
+            f"a table has at most {MAX_ROWS:,} rows; Table.of keeps the first ones and adds up the others",
+        )
     for place, value in _leaves(report):
         require(
             not isinstance(value, float) or math.isfinite(value),
@@ -118,6 +124,10 @@ def _analyze(analyzer: Any, calls: Calls, on: str) -> Report:
         "a report is data; a number has the form of its unit",
     )
     return report
+
+
+def _tables(report: Report) -> list[Table]:
+    return [block for section in report.sections for block in section.blocks if isinstance(block, Table)]
 
 
 def _check_without_calls(analyzer: Any) -> None:

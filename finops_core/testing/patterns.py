@@ -22,6 +22,7 @@ from finops_core.simulation import Run
 from finops_core.simulation.checks import BatchChecker
 from finops_core.simulation.simulator import source_of
 from finops_core.testing.contract import broken, instance_of, require
+from finops_core.testing.memory import check_memory
 
 PERIOD = Period(date(2026, 1, 5), date(2026, 1, 18))
 """Two weeks, from a Monday to a Sunday."""
@@ -31,8 +32,8 @@ def check_pattern(pattern: Any) -> pa.Table:
     """Check that a pattern keeps its contract, over two weeks of January 2026.
 
     Checked are what every run checks of each batch (schema, missing values, order in time, the period, tokens),
-    names of customers and calls, the cost of every call by the catalogue, planted events, and that one and three
-    workers, and a second run, make the same calls.
+    names of customers and calls, the cost of every call by the catalogue, planted events, that one and three
+    workers, and a second run, make the same calls, and that memory does not grow with the number of calls.
 
     Args:
         pattern: A class, which is run with its defaults, or an object with parameters of its own (a class with
@@ -55,6 +56,7 @@ def check_pattern(pattern: Any) -> pa.Table:
         again = _run(simulator, workers)
         _check_same(calls, _generate(simulator, again), f"{what} made other calls")
         _check_same(run.events(), again.events(), f"{what} planted other events")
+    check_memory(simulator, calls, run)
     return calls
 
 
