@@ -87,10 +87,11 @@ finops.filters = (() => {
     const keys = KEYS.filter((key) => known[isDay(key) ? TIME : key]?.length || (key in filter && !isDay(key)));
     form.hidden = !keys.length && !Object.keys(filter).length;
     const options = keys.map((key) => [key, known[isDay(key) ? TIME : key] || []]);
-    if (offered !== JSON.stringify(options)) {
+    const place = form.querySelector(".fields");
+    if (offered !== JSON.stringify(options) || !place.hasChildNodes()) {
       const focused = form.contains(document.activeElement) ? document.activeElement.id : null;
       offered = JSON.stringify(options);
-      form.querySelector(".fields").replaceChildren(...options.map(([key, all]) => field(key, all)));
+      place.replaceChildren(...options.map(([key, all]) => field(key, all)));
       if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
     }
     for (const key of keys) set(document.getElementById(`filter-${key}`), filter[key] || "");

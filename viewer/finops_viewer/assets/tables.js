@@ -58,7 +58,7 @@ finops.tables = (() => {
     if (count) {
       const all = table.rows.length.toLocaleString("en-US");
       const done = rows.length === table.rows.length;
-      count.textContent = done ? `All ${all} rows.` : `${rows.length.toLocaleString("en-US")} of ${all} rows.`;
+      count.textContent = done ? (all === "1" ? "1 row." : `All ${all} rows.`) : `${rows.length.toLocaleString("en-US")} of ${all} rows.`;
       remark.querySelector("button").hidden = done;
     }
   }
