@@ -113,6 +113,11 @@ OPTIONS: dict[str, Callable[..., Any]] = {
     ),
     "append": click.option("--append", is_flag=True, help="Keep what is in the log."),
     "replace": click.option("--replace", is_flag=True, help="Clear the log even if it holds calls nobody simulated."),
+    "isolate": click.option(
+        "--isolate",
+        is_flag=True,
+        help="Run each pattern and analyzer in a process of its own, with limits on time and memory.",
+    ),
     "from": click.option("--from", "first", type=_day, help="First day analyzed."),
     "to": click.option("--to", "last", type=_day, help="Last day analyzed."),
     "last": click.option(
@@ -122,7 +127,7 @@ OPTIONS: dict[str, Callable[..., Any]] = {
     "quiet": click.option("--quiet", is_flag=True, help="No progress and no summary."),
 }
 COMMON = ("config", "set", "disable", "json", "quiet")
-SIMULATION = ("log", "start", "days", "seed", "scale", "workers", "append", "replace")
+SIMULATION = ("log", "start", "days", "seed", "scale", "workers", "append", "replace", "isolate")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -160,7 +165,7 @@ def simulate(plugins: str | None, mixes: tuple[str, ...], log: Path, **flags: An
 
 
 @finops.command()
-@options("analyzers", "log", "reports", "from", "to", "last", *COMMON)
+@options("analyzers", "log", "reports", "from", "to", "last", "isolate", *COMMON)
 def analyze(
     plugins: str,
     log: Path,
@@ -371,8 +376,8 @@ def _tell(error: FinopsError) -> None:
 def _session(flags: dict[str, Any]) -> Session:
     from finops_core.session import Session
 
-    shared = {name: flags[name] for name in ("config", "sets", "disable", "as_json", "quiet") if name in flags}
-    return Session(**shared)
+    shared = ("config", "sets", "disable", "as_json", "quiet", "isolate")
+    return Session(**{name: flags[name] for name in shared if name in flags})
 
 
 def _request(

@@ -10,15 +10,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationError
-
 from finops_core.call import SIMULATED_SQL
 from finops_core.catalog import Catalog
 from finops_core.errors import FinopsError, InputRefusedError, PluginError, UsageError
 from finops_core.ledger import Ledger
 from finops_core.ledger.calls import Calls, PeriodChoice
 from finops_core.plugins import (
-    ContainedError,
     Loaded,
     LoadedPlugin,
     Problem,
@@ -28,7 +25,7 @@ from finops_core.plugins import (
     select,
     versions,
 )
-from finops_core.report import Failure, Report, is_report_name
+from finops_core.report import Failure, Report, checked, is_report_name
 from finops_core.settings import Settings
 from finops_core.simulation import Run
 from finops_core.simulation.checks import BatchChecker
@@ -177,7 +174,7 @@ def analyze(
         if done:
             done(plugin.found.name)
         try:
-            made.append((plugin, _report(analyzers.call(plugin, calls=calls))))
+            made.append((plugin, checked(analyzers.call(plugin, calls=calls))))
         except PluginError as e:
             failed.append((plugin.found.problem(e), plugin.instance))
     reports: dict[str, Report] = {}
@@ -280,14 +277,9 @@ def _run(plugin: LoadedPlugin, request: Request, catalog: Catalog) -> Run:
 def _checked(patterns: Loaded, plugin: LoadedPlugin, run: Run) -> Iterator[pa.RecordBatch]:
     """What a pattern yields, as long as it keeps the contract."""
     checker = BatchChecker(run)
-    try:
-        for batch in patterns.iterate(plugin, run=run):
-            yield checker.check(batch)
-        checker.check_events()
-    except ContainedError:
-        raise
-    except PluginError as e:
-        raise ContainedError(plugin.found.problem(e, "generate_calls")) from e
+    for batch in patterns.iterate(plugin, run=run):
+        yield checker.check(batch)
+    checker.check_events()
 
 
 def _refuse_destruction(log: Path) -> None:
@@ -336,18 +328,6 @@ def _refuse_repetition(log: Path, runs: Sequence[Run]) -> None:
                 f"from {held['first']:%Y-%m-%d} to {held['last']:%Y-%m-%d}; nothing was appended",
                 hint="Choose another --seed for other customers, or another --start for other days.",
             )
-
-
-def _report(result: Any) -> Report:
-    """What an analyzer returned, if it is a report in all of its parts."""
-    if not isinstance(result, Report):
-        raise PluginError(f"analyze returned a {type(result).__name__} instead of a Report")
-    try:
-        return Report.model_validate(result.model_dump(warnings=False))
-    except ValidationError as e:
-        first = e.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise PluginError(f"analyze returned a report that breaks the contract: {place}: {first['msg']}") from e
 
 
 def _failed(problem: Problem, others: Mapping[str, Report], analyzer: Any) -> Report:

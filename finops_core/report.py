@@ -15,8 +15,17 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from finops_core.errors import PluginError
 from finops_core.money import usd
 from finops_core.plugin_base import Plugin
 
@@ -429,6 +438,22 @@ class Report(_Data):
         if self.headline is not None and self.headline not in {m.id for m in self.metrics}:
             raise ValueError(f"report {self.name!r}: no metric {self.headline!r} for the headline")
         return self
+
+
+def checked(result: Any) -> Report:
+    """What an analyzer returned, if it is a report in all of its parts.
+
+    Raises:
+        PluginError: It is not.
+    """
+    if not isinstance(result, Report):
+        raise PluginError(f"analyze returned a {type(result).__name__} instead of a Report")
+    try:
+        return Report.model_validate(result.model_dump(warnings=False))
+    except ValidationError as e:
+        first = e.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise PluginError(f"analyze returned a report that breaks the contract: {place}: {first['msg']}") from e
 
 
 class Analyzer(Plugin):

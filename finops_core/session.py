@@ -19,6 +19,8 @@ from finops_core.simulation.recording import PatternTotals, patterns_summary
 
 JSON_VERSION = 1
 PLUGIN_FAILED = 3
+ISOLATED: tuple[Kind, ...] = ("patterns", "analyzers")
+"""The kinds whose results are data, so that they can come from another process."""
 
 
 class Session:
@@ -30,6 +32,7 @@ class Session:
         disable: ``no:NAME`` texts.
         as_json: Print one JSON document instead of a summary.
         quiet: Print neither progress nor summary.
+        isolate: Run each pattern and analyzer in a process of its own.
 
     Raises:
         UsageError: A setting, or the name of a plugin, is wrong.
@@ -43,6 +46,7 @@ class Session:
         disable: tuple[str, ...] = (),
         as_json: bool = False,
         quiet: bool = False,
+        isolate: bool = False,
     ) -> None:
         self.terminal = Terminal(quiet=quiet, json=as_json)
         self.settings = load_settings(config, sets)
@@ -50,6 +54,7 @@ class Session:
         self.findings = find()
         self._problems: list[Problem] = []
         self._as_json = as_json
+        self._isolate = isolate
         check_settings(self.findings, self.settings)
         select(self.findings.found, "patterns", (), self._disabled)  # a wrong -p no:NAME is told before anything runs
         self._note(self.findings.problems)
@@ -68,7 +73,9 @@ class Session:
             UsageError: A name, or the name or value of a parameter, is wrong.
         """
         chosen = select(self.findings.found, kind, names, self._disabled)
-        return load([*chosen, *select_mixes(self.findings.found, mixes, self._disabled)], self.settings)
+        mixed = select_mixes(self.findings.found, mixes, self._disabled)
+        isolate = self._isolate and kind in ISOLATED
+        return load([*chosen, *mixed], self.settings, isolate=isolate)
 
     def simulate(self, patterns: Loaded, log: Path, request: pipeline.Request) -> dict[str, Any]:
         """Run patterns into the log and show their totals.

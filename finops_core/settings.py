@@ -86,6 +86,15 @@ class SharedCostSettings(_Section):
     rule: Literal["even", "by_cost", "by_calls"] = "by_cost"
 
 
+class IsolationSettings(_Section):
+    """What ``--isolate`` allows the process of each plugin."""
+
+    seconds: PositiveFloat = 300
+    """How long finops waits for a plugin altogether, from its import to the end of its result."""
+    memory_mib: int = Field(default=2048, ge=256)
+    """How much memory, in MiB, a process may reserve beyond what finops itself has. Linux only."""
+
+
 class Settings(_Section):
     """Everything that ``finops.toml`` can say."""
 
@@ -96,6 +105,7 @@ class Settings(_Section):
     catalog: CatalogSettings = CatalogSettings()
     sla: SlaSettings = SlaSettings()
     shared_cost: SharedCostSettings = SharedCostSettings()
+    isolation: IsolationSettings = IsolationSettings()
     plugins: dict[str, dict[str, Any]] = {}
     """``[plugins.<name>]``: a plugin's parameters."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 import duckdb
@@ -150,6 +150,10 @@ class LogCounts:
 _NUMBERS = tuple(f.name for f in fields(LogCounts) if f.name not in ("unknown_columns", "reasons"))
 
 
+IN_PARQUET = "read_parquet("
+"""What the source of calls in files begins with."""
+
+
 class Calls:
     """The accepted calls of a log, for analyzers.
 
@@ -193,6 +197,8 @@ class Calls:
 
         With ``counts`` and ``extent`` (the times of the first and the last call), nothing is read in advance.
         """
+        self._given = {"settings": settings, "catalog": catalog, "choice": choice, "extent": extent}
+        self._source = source
         self.settings = settings or Settings()
         self.catalog = catalog or Catalog(self.settings.catalog)
         self.events = EVENT_SCHEMA.empty_table() if events is None else events
@@ -250,6 +256,14 @@ class Calls:
     def total(self) -> int:
         """How many calls the period has."""
         return int(self.sql("SELECT count(*) AS n FROM calls")["n"][0].as_py())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, calls in Parquet files are opened again where they arrive; those in memory travel along."""
+        options = {**self._given, "counts": self.counts, "events": self.events}
+        if self._source.startswith(IN_PARQUET):
+            return partial(_opened, **options), (self._source,)
+        rows = self._connection.sql(f"SELECT {', '.join(NAMES)} FROM {self._source}").to_arrow_table()
+        return partial(type(self).from_arrow, **options), (rows,)
 
     def sql(self, query: str, **values: Any) -> pa.Table:
         """Run a query and fetch all of its rows.
@@ -327,3 +341,7 @@ class Calls:
         if last.before().first >= self.period.first:
             return Comparison(last, last.before())
         return None
+
+
+def _opened(source: str, **options: Any) -> Calls:
+    return Calls(duckdb.connect(), source, **options)

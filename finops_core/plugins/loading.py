@@ -19,6 +19,7 @@ from finops_core.plugins.prints import captured
 if TYPE_CHECKING:
     import pluggy
 
+    from finops_core.plugins.isolation import Isolated
     from finops_core.settings import Settings
 
 
@@ -28,11 +29,13 @@ class LoadedPlugin:
 
     Attributes:
         found: Name, kind, distribution.
-        instance: The object that has its hook.
+        instance: The object that has its hook; of an isolated plugin, what the core reads of that object.
+        process: The process that an isolated plugin runs in.
     """
 
     found: Found
     instance: Any
+    process: Isolated | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ class Loaded:
             ContainedError: It raised, or wanted to leave the process.
         """
         hook = HOOKS[plugin.found.kind]
+        if plugin.process is not None:
+            with _contained(plugin.found, hook):
+                return plugin.process.call(**arguments)
         others = [other for other in self._manager.get_plugins() if other is not plugin.instance]
         caller = self._manager.subset_hook_caller(hook, remove_plugins=others)
         with _contained(plugin.found, hook):
@@ -98,12 +104,13 @@ class Loaded:
                 getattr(items, "close", lambda: None)()
 
 
-def load(chosen: Iterable[Found], settings: Settings) -> Loaded:
+def load(chosen: Iterable[Found], settings: Settings, *, isolate: bool = False) -> Loaded:
     """Import plugins, give them their parameters, and check the hooks they serve.
 
     Args:
         chosen: What :func:`select` returned, of one or several kinds but commands.
         settings: ``settings.plugins[name]`` are a plugin's parameters.
+        isolate: Run each of them in a process of its own, within the limits of ``settings.isolation``.
 
     Raises:
         UsageError: A parameter's name or value is wrong.
@@ -113,14 +120,28 @@ def load(chosen: Iterable[Found], settings: Settings) -> Loaded:
     problems: list[Problem] = []
     for found in sorted(chosen, key=lambda found: (found.name, found.kind)):
         try:
-            instance = _mixed(found, settings) if found.members else _instance(found, settings)
-            with _contained(found):
-                _register(manager, found, instance)
+            plugins.append(_isolated(found, settings) if isolate else _loaded(manager, found, settings))
         except ContainedError as e:
             problems.append(e.problem)
-        else:
-            plugins.append(LoadedPlugin(found, instance))
     return Loaded(tuple(plugins), tuple(problems), manager)
+
+
+def _loaded(manager: pluggy.PluginManager, found: Found, settings: Settings) -> LoadedPlugin:
+    instance = _mixed(found, settings) if found.members else _instance(found, settings)
+    with _contained(found):
+        _register(manager, found, instance)
+    return LoadedPlugin(found, instance)
+
+
+def _isolated(found: Found, settings: Settings) -> LoadedPlugin:
+    from finops_core.plugins.isolation import Isolated
+
+    process = Isolated(found, settings)
+    with _contained(found, "loading"):
+        traits = process.traits()
+    if isinstance(traits, UsageError):
+        raise traits
+    return LoadedPlugin(found, traits, process)
 
 
 def _instance(found: Found, settings: Settings) -> Any:
