@@ -19,7 +19,7 @@ from finops_plugin_domains.alignment.sections import (
     statements_section,
     unallocated_section,
 )
-from finops_plugin_domains.alignment.statements import Allocation, SharedMatch, calls_of, untagged
+from finops_plugin_domains.alignment.statements import Allocation, SharedMatch, allocations, calls_of, untagged
 from finops_plugin_domains.budget_report import budget_section
 from finops_plugin_domains.budgets import budget_statuses
 
@@ -48,9 +48,7 @@ class AlignmentAnalyzer(Analyzer):
         match = SharedMatch.of(calls.settings)
         if not calls.total:
             return self.empty(calls.empty_text)
-        whole = Allocation.of(calls, match)
-        current = Allocation.of(calls, match, "current") if calls.comparison else None
-        previous = Allocation.of(calls, match, "previous") if calls.comparison else None
+        whole, current, previous = allocations(calls, match)
         open_customers = untagged(calls, match) if whole.unallocated_calls else []
         rule = calls.settings.shared_cost.rule
         findings = []

@@ -118,21 +118,43 @@ class Allocation:
         """What nobody can be charged for."""
         return self.unallocated + self.unsplit
 
-    @classmethod
-    def of(cls, calls: Calls, match: SharedMatch, view: str = "calls") -> Allocation:
-        """Allocate the calls of a view.
 
-        Args:
-            calls: With the rule of the split in their settings.
-            match: Which calls are shared.
-            view: ``calls``, ``current`` or ``previous``.
-        """
-        rows = calls.rows(
-            f"SELECT organization_id AS organization, product_id AS product, feature_id AS feature, "
-            f"{match.condition} AS shared, count(*) AS calls, sum(cost_usd) AS cost FROM {view} GROUP BY ALL",
-            **match.values,
-        )
-        return allocate([Line(**row) for row in rows], calls.settings.shared_cost.rule)
+def allocations(calls: Calls, match: SharedMatch) -> tuple[Allocation, Allocation | None, Allocation | None]:
+    """Allocate the period and both spans of the comparison, in one pass over the log.
+
+    Args:
+        calls: With calls in the period, and the rule of the split in their settings.
+        match: Which calls are shared.
+
+    Returns:
+        The allocation of the period, of the later and of the earlier span; the latter two are ``None`` without a
+        comparison.
+    """
+    spans = [calls.period, calls.comparison.current, calls.comparison.previous] if calls.comparison else [calls.period]
+    flags = ", ".join(
+        f"timestamp >= TIMESTAMP '{span.start}' AND timestamp < TIMESTAMP '{span.end}' AS in_{i}"
+        for i, span in enumerate(spans)
+    )
+    rows = calls.rows(
+        f"SELECT organization_id, product_id, feature_id, {match.condition} AS shared, {flags}, count(*) AS calls, "
+        "sum(cost_usd) AS cost FROM history WHERE timestamp >= $start GROUP BY ALL",
+        start=min(span.start for span in spans),
+        **match.values,
+    )
+    found: list[dict[tuple[Any, ...], Line]] = [{} for _ in spans]
+    for row in rows:
+        key = (row["organization_id"], row["product_id"], row["feature_id"], row["shared"])
+        for i, lines in enumerate(found):
+            if row[f"in_{i}"]:
+                before = lines.get(key)
+                lines[key] = Line(
+                    *key,
+                    row["calls"] + (before.calls if before else 0),
+                    row["cost"] + (before.cost if before else 0),
+                )
+    whole, *compared = (allocate(lines.values(), calls.settings.shared_cost.rule) for lines in found)
+    current, previous = compared or (None, None)
+    return whole, current, previous
 
 
 def allocate(lines: Iterable[Line], rule: str) -> Allocation:

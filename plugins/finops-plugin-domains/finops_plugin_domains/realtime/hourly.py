@@ -18,14 +18,17 @@ from finops_core import Calls, Period
 HOUR_US = 3_600_000_000
 MICRO = 1_000_000
 
-_LOG = "ln(CAST(nullif(cost_usd, 0) AS DOUBLE))"
-# Logarithms are added as whole millionths: a sum of floats would depend on the order of the rows.
+# Each logarithm is taken once, and added as whole millionths: a sum of floats would depend on the order of the rows.
 _HOURS = f"""
-SELECT customer_id, date_trunc('hour', timestamp) AS hour, count(*) AS calls, sum(cost_usd) AS cost,
-       count(nullif(cost_usd, 0)) AS priced,
-       sum(CAST(round({_LOG} * {MICRO}) AS BIGINT)) AS log_cost,
-       sum(CAST(round({_LOG} * {_LOG} * {MICRO}) AS BIGINT)) AS log_square
-FROM history WHERE timestamp >= $start GROUP BY ALL ORDER BY customer_id, hour
+SELECT customer_id, hour, count(*) AS calls, sum(cost_usd) AS cost, count(log) AS priced,
+       sum(CAST(round(log * {MICRO}) AS BIGINT)) AS log_cost,
+       sum(CAST(round(log * log * {MICRO}) AS BIGINT)) AS log_square
+FROM (
+    SELECT customer_id, date_trunc('hour', timestamp) AS hour, cost_usd,
+           ln(CAST(nullif(cost_usd, 0) AS DOUBLE)) AS log
+    FROM history WHERE timestamp >= $start
+) AS logged
+GROUP BY customer_id, hour ORDER BY customer_id, hour
 """
 
 
