@@ -118,9 +118,11 @@ def load(chosen: Iterable[Found], settings: Settings, *, isolate: bool = False) 
     manager = _manager()
     plugins: list[LoadedPlugin] = []
     problems: list[Problem] = []
-    for found in sorted(chosen, key=lambda found: (found.name, found.kind)):
+    ordered = sorted(chosen, key=lambda found: (found.name, found.kind))
+    processes = _begin(ordered, settings) if isolate else [None] * len(ordered)
+    for found, process in zip(ordered, processes, strict=True):
         try:
-            plugins.append(_isolated(found, settings) if isolate else _loaded(manager, found, settings))
+            plugins.append(_isolated(found, process) if process else _loaded(manager, found, settings))
         except ContainedError as e:
             problems.append(e.problem)
     return Loaded(tuple(plugins), tuple(problems), manager)
@@ -133,10 +135,14 @@ def _loaded(manager: pluggy.PluginManager, found: Found, settings: Settings) -> 
     return LoadedPlugin(found, instance)
 
 
-def _isolated(found: Found, settings: Settings) -> LoadedPlugin:
+def _begin(chosen: Iterable[Found], settings: Settings) -> list[Isolated]:
+    """The processes of plugins, which start while others do."""
     from finops_core.plugins.isolation import Isolated
 
-    process = Isolated(found, settings)
+    return [Isolated(found, settings) for found in chosen]
+
+
+def _isolated(found: Found, process: Isolated) -> LoadedPlugin:
     with _contained(found, "loading"):
         traits = process.traits()
     if isinstance(traits, UsageError):
