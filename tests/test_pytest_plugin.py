@@ -108,6 +108,13 @@ def test_a_run_takes_classes_objects_names_and_mixes(finops_run):
     assert (run.directory / "index.html").is_file()
 
 
+def test_a_mix_of_what_is_not_installed_runs_under_its_own_name(finops_run):
+    from finops_core import AICallSimulator, mix
+
+    run = finops_run(mix(steady=AICallSimulator(num_customers=2), other=AICallSimulator()), days=1)
+    assert run.patterns["steady+other"].customers == 2
+
+
 def test_runs_do_not_touch_each_other(finops_run):
     one = finops_run("base", days=1, scale=0.1)
     other = finops_run("base", days=1, scale=0.1, seed=7)

@@ -15,6 +15,7 @@ from finops_core.ledger.calls import Calls
 from finops_core.plugins import GROUPS, Found, Kind, Loaded, Problem, find, load, select, select_mixes
 from finops_core.report import Report
 from finops_core.settings import Settings
+from finops_core.simulation.mix import Mix
 from finops_core.simulation.recording import PatternTotals
 from finops_core.simulation.simulator import source_of
 
@@ -123,7 +124,10 @@ def _load(kind: Kind, plugins: Iterable[Any], settings: Settings) -> Loaded:
 
 
 def _found(kind: Kind, given: Any) -> Found:
-    name = source_of(given if isinstance(given, type) else type(given))
+    if isinstance(given, Mix):
+        name = given.source
+    else:
+        name = source_of(given if isinstance(given, type) else type(given))
     return Found(name, kind, "the package", "under test", _Given(name, GROUPS[kind], given))
 
 
