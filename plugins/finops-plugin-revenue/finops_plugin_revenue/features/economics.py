@@ -95,24 +95,24 @@ class Economics:
         spans = [span for span in (calls.period, *compared_spans) if span is not None]
         subscriptions = Subscriptions.read(calls)
         whole, *compared = (
-            (uses, subscriptions.over(span)) for uses, span in zip(read_use(calls, spans), spans, strict=True)
+            (use, subscriptions.over(span)) for use, span in zip(read_use(calls, spans), spans, strict=True)
         )
-        uses, revenue = whole
-        features = by_feature(uses, revenue, split_by)
+        use, revenue = whole
+        features = by_feature(use, revenue, split_by)
         current, previous = ([by_feature(*span, split_by) for span in compared]) or ({}, {})
         unknown_cost: dict[str, Decimal] = {}
-        for use in uses:
-            if use.customer in revenue.unknown:
-                unknown_cost[use.customer] = unknown_cost.get(use.customer, Decimal(0)) + use.cost
+        for customer, cost in zip(use.customers, use.costs, strict=True):
+            if customer in revenue.unknown:
+                unknown_cost[customer] = unknown_cost.get(customer, Decimal(0)) + cost
         return cls(
             calls=calls,
             rule=rule,
             split_by=split_by,
-            active=len({use.customer for use in uses}),
+            active=len(set(use.customers)),
             revenue=revenue,
             features=dict(sorted(features.items(), key=lambda f: (f[0] is None, -f[1].cost, f[0] or ""))),
             unknown_cost=dict(sorted(unknown_cost.items(), key=lambda c: (-c[1], c[0]))),
-            other_split=by_feature(uses, revenue, "tokens" if split_by == "calls" else "calls"),
+            other_split=by_feature(use, revenue, "tokens" if split_by == "calls" else "calls"),
             current=current,
             previous=previous,
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
+
+import pyarrow as pa
 
 from finops_core import Calls, Period
 from finops_plugin_revenue.revenue import Revenue
@@ -14,22 +17,22 @@ SplitBy = Literal["calls", "tokens"]
 
 
 @dataclass(frozen=True)
-class CustomerUse:
-    """A customer's use of a feature in a span.
+class SpanUse:
+    """Customers' use of features in a span: lists with an entry for each customer and feature.
 
     Attributes:
-        feature: ``None`` for calls that name no feature.
-        customer: As in the log.
+        customers: As in the log, sorted.
+        features: Sorted for each customer; ``None``, the last, for calls that name no feature.
         calls: Number of calls.
         tokens: Input and output tokens.
-        cost: US dollars, as logged.
+        costs: US dollars, as logged.
     """
 
-    feature: str | None
-    customer: str
-    calls: int
-    tokens: int
-    cost: Decimal
+    customers: list[str]
+    features: list[str | None]
+    calls: list[int]
+    tokens: list[int]
+    costs: list[Decimal]
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class FeatureUse:
 Features = Mapping[str | None, FeatureUse]
 
 
-def read_use(calls: Calls, spans: Sequence[Period]) -> list[list[CustomerUse]]:
+def read_use(calls: Calls, spans: Sequence[Period]) -> list[SpanUse]:
     """Who used which feature how much, in one pass over the log.
 
     Args:
@@ -85,41 +88,36 @@ def read_use(calls: Calls, spans: Sequence[Period]) -> list[list[CustomerUse]]:
         spans: The period, and the spans to compare; they may overlap.
 
     Returns:
-        A list for each span, sorted by customer and feature, the calls without a feature last.
+        The use in each span.
     """
     flags = ", ".join(
         f"timestamp >= TIMESTAMP '{span.start}' AND timestamp < TIMESTAMP '{span.end}' AS in_{i}"
         for i, span in enumerate(spans)
     )
-    found: list[dict[tuple[str, bool, str], CustomerUse]] = [{} for _ in spans]
-    for row in calls.rows(
+    table = calls.sql(
         f"""
         SELECT feature_id, customer_id, {flags}, count(*) AS calls,
             CAST(sum(input_tokens + output_tokens) AS BIGINT) AS tokens, sum(cost_usd) AS cost
         FROM history WHERE timestamp >= $start GROUP BY ALL
         """,
         start=min(span.start for span in spans),
-    ):
-        feature, customer = row["feature_id"], row["customer_id"]
-        key = (customer, feature is None, feature or "")
-        for i, uses in enumerate(found):
-            if row[f"in_{i}"]:
-                before = uses.get(key, CustomerUse(feature, customer, 0, 0, Decimal(0)))
-                uses[key] = CustomerUse(
-                    feature,
-                    customer,
-                    before.calls + row["calls"],
-                    before.tokens + row["tokens"],
-                    before.cost + row["cost"],
-                )
-    return [[use for _, use in sorted(span.items())] for span in found]
+    )
+    return [_span_use(table.filter(table[f"in_{i}"])) for i in range(len(spans))]
 
 
-def by_feature(uses: list[CustomerUse], revenue: Revenue, split_by: SplitBy) -> dict[str | None, FeatureUse]:
+def _span_use(rows: pa.Table) -> SpanUse:
+    """Add up the rows of each customer and feature."""
+    keys = ["customer_id", "feature_id"]
+    sums = rows.group_by(keys).aggregate([("calls", "sum"), ("tokens", "sum"), ("cost", "sum")])
+    ordered = sums.sort_by([(key, "ascending") for key in keys])
+    return SpanUse(*(ordered[name].to_pylist() for name in (*keys, "calls_sum", "tokens_sum", "cost_sum")))
+
+
+def by_feature(use: SpanUse, revenue: Revenue, split_by: SplitBy) -> dict[str | None, FeatureUse]:
     """Add up the use of every feature, and split each customer's revenue over the features that it uses.
 
     Args:
-        uses: Of one span, in a fixed order.
+        use: In one span.
         revenue: Of the same span.
         split_by: What a customer's revenue is split by; never cost, or revenue would follow waste.
 
@@ -127,18 +125,19 @@ def by_feature(uses: list[CustomerUse], revenue: Revenue, split_by: SplitBy) -> 
         The features by name; costs add up to the span's cost, and revenues to that of all customers of known
         revenue with calls in it, to the last digit.
     """
-    shares = revenue.split_by_use(
-        [use.customer for use in uses], [use.calls if split_by == "calls" else use.tokens for use in uses]
-    )
-    totals: dict[str | None, FeatureUse] = {}
-    for use, share in zip(uses, shares, strict=True):
-        feature = totals.get(use.feature, FeatureUse(use.feature, 0, 0, Decimal(0), Decimal(0), None))
-        totals[use.feature] = FeatureUse(
-            use.feature,
-            feature.calls + use.calls,
-            feature.customers + 1,
-            feature.cost + use.cost,
-            feature.known_cost + (0 if share is None else use.cost),
-            feature.revenue if share is None else share + (feature.revenue or 0),
+    shares = revenue.split_by_use(use.customers, use.calls if split_by == "calls" else use.tokens)
+    rows_of: dict[str | None, list[int]] = defaultdict(list)
+    for row, feature in enumerate(use.features):
+        rows_of[feature].append(row)
+    totals = {}
+    for feature, rows in rows_of.items():
+        known = [(share, use.costs[row]) for row in rows if (share := shares[row]) is not None]
+        totals[feature] = FeatureUse(
+            feature,
+            calls=sum(use.calls[row] for row in rows),
+            customers=len(rows),
+            cost=sum((use.costs[row] for row in rows), Decimal(0)),
+            known_cost=sum((cost for _, cost in known), Decimal(0)),
+            revenue=sum((share for share, _ in known), Decimal(0)) if known else None,
         )
     return totals
