@@ -124,10 +124,8 @@ def _load(kind: Kind, plugins: Iterable[Any], settings: Settings) -> Loaded:
 
 
 def _found(kind: Kind, given: Any) -> Found:
-    if isinstance(given, Mix):
-        name = given.source
-    else:
-        name = source_of(given if isinstance(given, type) else type(given))
+    kind_of_object = given if isinstance(given, type) else type(given)
+    name = given.source if isinstance(given, Mix) else source_of(kind_of_object)
     return Found(name, kind, "the package", "under test", _Given(name, GROUPS[kind], given))
 
 
