@@ -224,9 +224,12 @@ class Catalog:
             model: As in the log.
             timestamp_us: Microseconds since 1970 UTC, shape (calls,).
             input_tokens: All input; the cache parts are taken out of it. Shape (calls,), like the rest.
-            output_tokens: All output.
+            output_tokens: All output; or of shape (answers, calls), several answers to each call.
             cache_read_tokens: Part of the input.
             cache_write_tokens: Part of the input.
+
+        Returns:
+            Of the shape of ``output_tokens``.
 
         Raises:
             UnknownPriceError: The model has no price.
@@ -234,10 +237,8 @@ class Catalog:
         schedule = self._schedule(provider, model)
         keys = schedule.keys(timestamp_us)
         plain = input_tokens - cache_read_tokens - cache_write_tokens
-        present = (
-            np.unique(keys) if len(schedule.dates) or len(schedule.times) else np.zeros(min(1, len(keys)), np.int64)
-        )
-        out = np.zeros(len(keys), dtype=np.int64)
+        present = np.flatnonzero(np.bincount(keys))
+        out = np.zeros(output_tokens.shape, dtype=np.int64)
         for key in present:
             price = schedule.price(int(key))
             parts = (
@@ -248,7 +249,7 @@ class Catalog:
             )
             mask = slice(None) if len(present) == 1 else keys == key
             whole = input_tokens[mask]
-            out[mask] = _round_to_nanos([(_per_token(rate, whole), tokens[mask]) for rate, tokens in parts])
+            out[..., mask] = _round_to_nanos([(_per_token(rate, whole), tokens[..., mask]) for rate, tokens in parts])
         return out
 
     def costs(self, calls: pa.Table, *, provider: str | None = None, model: str | None = None) -> Int64s:
@@ -317,6 +318,8 @@ class _Schedule:
 
     def keys(self, timestamp_us: Int64s) -> Int64s:
         """Which stretch of constant price each moment lies in."""
+        if not self.dates and not self.times:
+            return np.zeros(len(timestamp_us), dtype=np.int64)
         by_date = np.searchsorted(self._date_us, timestamp_us, side="right")
         by_time = np.searchsorted(self._time_us, timestamp_us % US_PER_DAY, side="right")
         keys: Int64s = by_date * (len(self._time_us) + 1) + by_time
@@ -398,11 +401,10 @@ def _round_to_nanos(parts: list[tuple[Int64s | int, Int64s]]) -> Int64s:
         total: Any = sum(price * tokens for price, tokens in parts)
     else:  # astronomic token counts: exact Python integers
         total = sum(np.asarray(price, dtype=object) * tokens.astype(object) for price, tokens in parts)
-    quotient = total // FEMTO_PER_NANO
-    rest = total - quotient * FEMTO_PER_NANO
-    half = FEMTO_PER_NANO // 2
-    up = (rest > half) | ((rest == half) & (quotient % 2 == 1))
-    rounded: Int64s = (quotient + up).astype(np.int64)
+    total = total + FEMTO_PER_NANO // 2
+    quotient = total // FEMTO_PER_NANO  # halves are rounded up,
+    half = quotient * FEMTO_PER_NANO == total
+    rounded: Int64s = (quotient - (half & quotient)).astype(np.int64)  # and down again from an odd number
     return rounded
 
 

@@ -42,6 +42,18 @@ def test_astronomic_token_counts_are_priced_exactly():
     assert nanos(catalog, "acme", "m1", [(0, 10**13, 10**13, 0, 0)]) == [10**13 * 90_000]
 
 
+def test_several_answers_to_each_call_are_priced_at_once():
+    rng = np.random.default_rng(3)
+    catalog = Catalog()
+    at = rng.integers(1_735_689_600, 1_798_761_600, 40) * 10**6
+    total, read, write = (rng.integers(low, high, 40) for low, high in ((200_000, 600_000), (0, 9_000), (0, 9_000)))
+    answers = rng.integers(0, 30_000, (3, 40))
+    for provider, model in (("deepseek", "deepseek-chat"), ("google", "gemini-2.5-pro"), ("openai", "o3")):
+        together = catalog.cost_nanos(provider, model, at, total, answers, read, write)
+        apart = [catalog.cost_nanos(provider, model, at, total, answer, read, write) for answer in answers]
+        assert together.tolist() == [cost.tolist() for cost in apart]
+
+
 def test_prices_are_those_of_genai_prices_at_the_date_with_tiers_and_times_of_day():
     rng = np.random.default_rng(7)
     catalog = Catalog()
