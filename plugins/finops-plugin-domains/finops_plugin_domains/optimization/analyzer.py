@@ -77,11 +77,10 @@ class OptimizationAnalyzer(Analyzer):
         refusals = evidence.refusals(moves, demands)
         found = self._survey(calls, "calls", calls.period, moves, refusals)
         potential = Potential(calls.period, found, found.choices(), self.commitments or {})
-        failures = prices.failures(calls)
         return self.report(
             answer=self._answer(potential, evidence),
             metrics=self._metrics(calls, potential, evidence),
-            findings=extrapolated(findings(self, calls.catalog, potential, evidence, failures), calls.month_caveat),
+            findings=extrapolated(findings(self, calls.catalog, potential, evidence), calls.month_caveat),
             sections=(
                 sections.together(self, potential, evidence.cost),
                 sections.switches(self, potential, evidence),
@@ -89,7 +88,7 @@ class OptimizationAnalyzer(Analyzer):
                 sections.caching(self, potential, evidence),
                 terms.batches(self, calls, potential),
                 terms.commitments(self, potential),
-                prices.failed(failures),
+                prices.failed(evidence.failures),
                 prices.prices(calls.catalog, potential, evidence),
             ),
             method=sections.METHOD,
@@ -156,10 +155,12 @@ class OptimizationAnalyzer(Analyzer):
         if calls.comparison is not None:
             now = self._monthly_in(calls, potential, calls.comparison.current)
             before = self._monthly_in(calls, potential, calls.comparison.previous)
-            failed_now, failed_before = (
-                calls.rows(f"SELECT sum(cost_usd) AS cost FROM {view} WHERE status <> 'success'")[0]["cost"] or 0
-                for view in ("current", "previous")
+            failed = calls.rows(
+                "SELECT 'current' AS span, sum(cost_usd) AS cost FROM current WHERE status <> 'success' UNION ALL "
+                "SELECT 'previous' AS span, sum(cost_usd) AS cost FROM previous WHERE status <> 'success'"
             )
+            costs = {row["span"]: row["cost"] or 0 for row in failed}
+            failed_now, failed_before = costs["current"], costs["previous"]
 
         # Nothing found is no saving of zero where the log did not let anybody look.
         blind = not (evidence.has_alternatives or evidence.has_sessions or self.commitments or self.batch_tasks)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
+from typing import Any, Self
 
 from finops_core import Calls, usd
 
@@ -17,6 +18,9 @@ Model = tuple[str, str]
 """Provider and model."""
 Use = tuple[str | None, str, str]
 """Task, provider and model."""
+
+SUCCESS = "success"
+"""The status of a call that did not fail."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,6 @@ class Record:
     Attributes:
         calls: How many calls it had.
         failed: How many of them failed.
-        with_session: How many of them name their session.
         latency_ms: Median latency of the successful ones; ``None`` where the log has none.
         cost: What the calls cost by the log, US dollars.
         failed_cost: The part of it that failed calls cost.
@@ -35,11 +38,24 @@ class Record:
 
     calls: int
     failed: int
-    with_session: int
     latency_ms: float | None
     cost: Decimal
     failed_cost: Decimal
     first: date
+
+    @classmethod
+    def of(cls, parts: Sequence[Mapping[str, Any]]) -> Self:
+        """Put together what the log says of each status."""
+        succeeded = [part for part in parts if part["status"] == SUCCESS]
+        failed = [part for part in parts if part["status"] != SUCCESS]
+        return cls(
+            _sum(parts, "calls"),
+            _sum(failed, "calls"),
+            succeeded[0]["latency"] if succeeded else None,
+            usd(_sum(parts, "cost")),
+            usd(_sum(failed, "cost")),
+            min(part["first"] for part in parts),
+        )
 
     @property
     def failed_percent(self) -> float:
@@ -88,39 +104,57 @@ class ModelUse:
 
 
 @dataclass(frozen=True)
+class Failures:
+    """Failed calls of one status on one model: how many, how many of them billed, and their cost in US dollars."""
+
+    status: str
+    provider: str
+    model: str
+    calls: int
+    billed: int
+    cost: Decimal
+
+
+@dataclass(frozen=True)
 class Evidence:
-    """What the calls of a period say about every model on every task."""
+    """What the calls of a period say about every model on every task.
+
+    Attributes:
+        records: How each model did on each task.
+        failures: The failed calls by status and model, the dearest first.
+        has_sessions: Whether any call names its session.
+    """
 
     records: Mapping[Use, Record]
+    failures: Sequence[Failures]
+    has_sessions: bool
 
     @classmethod
     def read(cls, calls: Calls) -> Evidence:
         """In one pass over the calls of the period."""
         rows = calls.rows(
             """
-            SELECT task_type, provider, model, count(*) AS calls, count(*) FILTER (WHERE status <> 'success') AS failed,
-                count(session_id) AS with_session, sum(cost_usd) AS cost,
-                sum(CASE WHEN status <> 'success' THEN cost_usd ELSE 0 END) AS failed_cost,
+            SELECT task_type, provider, model, status, count(*) AS calls,
+                count(*) FILTER (WHERE cost_usd > 0) AS billed, sum(cost_usd) AS cost,
                 CAST(min(timestamp) AS DATE) AS first,
-                percentile_cont(0.5) WITHIN GROUP (
-                    ORDER BY CASE WHEN status = 'success' THEN latency_ms END
-                ) AS latency
-            FROM calls GROUP BY task_type, provider, model
+                percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) AS latency
+            FROM calls GROUP BY task_type, provider, model, status
             """
         )
+        uses: dict[Use, list[dict[str, Any]]] = {}
+        failed: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        for row in rows:
+            uses.setdefault((row["task_type"], row["provider"], row["model"]), []).append(row)
+            if row["status"] != SUCCESS:
+                failed.setdefault((row["status"], row["provider"], row["model"]), []).append(row)
+        failures = [
+            Failures(*key, _sum(parts, "calls"), _sum(parts, "billed"), usd(_sum(parts, "cost")))
+            for key, parts in failed.items()
+        ]
         return cls(
-            {
-                (row["task_type"], row["provider"], row["model"]): Record(
-                    row["calls"],
-                    row["failed"],
-                    row["with_session"],
-                    row["latency"],
-                    usd(row["cost"]),
-                    usd(row["failed_cost"]),
-                    row["first"],
-                )
-                for row in rows
-            }
+            {use: Record.of(parts) for use, parts in uses.items()},
+            sorted(failures, key=lambda f: (-f.cost, -f.calls, f.status, f.provider, f.model)),
+            bool(calls.rows("SELECT 1 AS found FROM calls WHERE session_id IS NOT NULL LIMIT 1")),
         )
 
     @cached_property
@@ -148,11 +182,6 @@ class Evidence:
         """Whether any task ran on more than one model."""
         tasks = [task for task, _, _ in self.records if task is not None]
         return len(tasks) > len(set(tasks))
-
-    @cached_property
-    def has_sessions(self) -> bool:
-        """Whether any call names its session."""
-        return any(record.with_session for record in self.records.values())
 
     @cached_property
     def models(self) -> dict[Model, ModelUse]:
@@ -187,6 +216,10 @@ class Evidence:
             for model in models
             if (why := demands.refusal(self.records[use], self.records[(use[0], *model)]))
         }
+
+
+def _sum(rows: Sequence[Mapping[str, Any]], column: str) -> Any:
+    return sum(row[column] for row in rows)
 
 
 def step(use: Use, target: Model) -> str:

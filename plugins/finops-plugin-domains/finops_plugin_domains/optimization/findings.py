@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from finops_core import Catalog, Finding, count, dollars, listing, percent, plural
-from finops_plugin_domains.optimization.evidence import Evidence, step
+from finops_plugin_domains.optimization.evidence import Evidence, Failures, step
 from finops_plugin_domains.optimization.potential import Potential
-from finops_plugin_domains.optimization.prices import Failures, unpriced_text
+from finops_plugin_domains.optimization.prices import unpriced_text
 from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL
 from finops_plugin_domains.optimization.sections import length
 
@@ -25,7 +26,6 @@ def findings(
     catalog: Catalog,
     potential: Potential,
     evidence: Evidence,
-    failures: list[Failures],
 ) -> tuple[Finding, ...]:
     """What to act on, the most dollars first; with nothing to act on, what was checked."""
     worth = evidence.cost * Decimal(str(analyzer.finding_percent)) / 100
@@ -34,7 +34,7 @@ def findings(
         *_caching(potential, worth),
         *_batches(potential, worth),
         *_commitments(analyzer, potential, worth),
-        *_failed(failures, potential, worth),
+        *_failed(evidence.failures, potential, worth),
     ]
     found.sort(key=lambda f: (-(f.usd_per_month or 0), f.id))
     return (*(found or [_nothing(potential, evidence)]), *_mismatches(potential), *_unpriced(catalog, evidence))
@@ -141,7 +141,7 @@ def _commitments(analyzer: OptimizationAnalyzer, potential: Potential, worth: De
     return found
 
 
-def _failed(failures: list[Failures], potential: Potential, worth: Decimal) -> list[Finding]:
+def _failed(failures: Sequence[Failures], potential: Potential, worth: Decimal) -> list[Finding]:
     cost = potential.alone(HOPEFUL, "failed")
     if cost <= 0 or cost < worth:
         return []

@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from finops_core import Calls, Catalog, Column, Section, Table, dollars, listing, plural
-from finops_plugin_domains.optimization.evidence import Evidence
+from finops_core import Catalog, Column, Section, Table, dollars, listing, plural
+from finops_plugin_domains.optimization.evidence import Evidence, Failures
 from finops_plugin_domains.optimization.potential import Potential
 from finops_plugin_domains.optimization.repricing import dollars_of, scaled
 
 
-@dataclass(frozen=True)
-class Failures:
-    """Failed calls of one status on one model: how many, how many of them billed, and their cost in US dollars."""
-
-    status: str
-    provider: str
-    model: str
-    calls: int
-    billed: int
-    cost: Decimal
-
-
-def failures(calls: Calls) -> list[Failures]:
-    """The failed calls of the period, the dearest first."""
-    return [
-        Failures(**row)
-        for row in calls.rows(
-            """
-            SELECT status, provider, model, count(*) AS calls, count(*) FILTER (WHERE cost_usd > 0) AS billed,
-                sum(cost_usd) AS cost
-            FROM calls WHERE status <> 'success'
-            GROUP BY status, provider, model
-            ORDER BY cost DESC, calls DESC, status, provider, model
-            """
-        )
-    ]
-
-
-def failed(found: list[Failures]) -> Section:
+def failed(found: Sequence[Failures]) -> Section:
     """What failed calls cost."""
     n, billed = sum(f.calls for f in found), sum(f.billed for f in found)
     cost = sum((f.cost for f in found), Decimal(0))

@@ -62,7 +62,7 @@ class ModelCalls:
     succeeded: npt.NDArray[np.bool_]
     session: Int64s
 
-    def cost(self, catalog: Catalog, provider: str, model: str, output_percent: int = 0) -> Int64s:
+    def cost(self, catalog: Catalog, provider: str, model: str, output_percent: int | tuple[int, ...] = 0) -> Int64s:
         """What each call costs on a model at the call's date, nano-dollars.
 
         Args:
@@ -70,12 +70,17 @@ class ModelCalls:
             provider: Of the model.
             model: The model to price the calls on.
             output_percent: How much longer (or, negative, shorter) its answers are, in percent of the
-                tokens logged; rounded to whole tokens, a half up.
+                tokens logged; rounded to whole tokens, a half up. Several changes are priced at once.
+
+        Returns:
+            Shape (calls,); with several changes (changes, calls).
 
         Raises:
             UnknownPriceError: The model has no price.
         """
-        output = self.output if output_percent == 0 else (self.output * (100 + output_percent) + 50) // 100
+        output = self.output
+        if output_percent != 0:
+            output = (output * (100 + np.array(output_percent)[..., np.newaxis]) + 50) // 100
         return catalog.cost_nanos(provider, model, self.us, self.input, output, self.cache_read, self.cache_write)
 
     def take(self, rows: npt.NDArray[np.intp]) -> ModelCalls:
@@ -126,9 +131,7 @@ class BilledCalls:
         return self._calls.sql(
             f"""
             SELECT timestamp, task_type, provider, model, input_tokens, output_tokens, cache_read_tokens,
-                cache_write_tokens,
-                CAST(CAST(cost_usd AS DECIMAL(28, 9)) * 1000000000 AS BIGINT) AS logged,
-                status = 'success' AS succeeded,
+                cache_write_tokens, cost_usd, status = 'success' AS succeeded,
                 CASE WHEN input_tokens >= $prefix_tokens THEN session_id END AS session_id,
                 CASE WHEN input_tokens >= $prefix_tokens THEN customer_id END AS customer_id
             FROM {self._view}
@@ -157,7 +160,7 @@ def _grouped(table: pa.Table) -> Iterator[ModelCalls]:
         "output": table["output_tokens"].to_numpy(),
         "cache_read": table["cache_read_tokens"].to_numpy(),
         "cache_write": table["cache_write_tokens"].to_numpy(),
-        "logged": table["logged"].to_numpy(),
+        "logged": _nanos(table["cost_usd"]),
         "succeeded": table["succeeded"].to_numpy(),
         "session": np.where(session == len(sessions) - 1, -1, customer * len(sessions) + session),
     }
@@ -173,6 +176,13 @@ def _grouped(table: pa.Table) -> Iterator[ModelCalls]:
             str(models[model]),
             **{name: values[rows] for name, values in columns.items()},
         )
+
+
+def _nanos(usd_column: pa.ChunkedArray) -> Int64s:
+    """DECIMAL(18,9) dollars as nano-dollars: such a decimal is a whole number of them."""
+    decimals = usd_column.cast(pa.decimal64(18, 9))
+    nanos: Int64s = pa.chunked_array([chunk.view(pa.int64()) for chunk in decimals.chunks], pa.int64()).to_numpy()
+    return nanos
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[Int64s, list[str | None]]:
@@ -318,9 +328,8 @@ def what_if(
             unpriced += int(group.logged.sum())
             continue
         match.add(group.logged, group.cost(catalog, group.provider, group.model))
-        low += int(group.cost(catalog, provider, model, least).sum())
-        same += int(group.cost(catalog, provider, model).sum())
-        high += int(group.cost(catalog, provider, model, most).sum())
+        costs = group.cost(catalog, provider, model, (least, 0, most)).sum(axis=1).tolist()
+        low, same, high = low + costs[0], same + costs[1], high + costs[2]
     return WhatIf(
         task,
         provider,

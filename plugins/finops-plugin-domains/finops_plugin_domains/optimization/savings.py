@@ -97,7 +97,9 @@ class Outcome:
         return dollars_of(self.alone[end]["switch"])
 
     def add(self, end: int, savings: Mapping[str, Int64s], bins: Int64s) -> None:
-        """Add calls whose measures save so much each, at one end of the range."""
+        """Add calls whose measures save so much each, at one end of the range; a measure left out saves nothing."""
+        if not savings:
+            return
         once, winner = count_once(savings)
         for i, (measure, amounts) in enumerate(savings.items()):
             self.alone[end][measure] += int(amounts.sum())
@@ -117,8 +119,8 @@ def count_once(savings: Mapping[str, Int64s]) -> tuple[Int64s, npt.NDArray[np.in
     """
     stacked = np.stack(list(savings.values()))
     winner = stacked.argmax(axis=0)
-    position = list(savings).index("switch")
-    winner[stacked[position] < 0] = position
+    if "switch" in savings:
+        winner[savings["switch"] < 0] = list(savings).index("switch")
     return np.take_along_axis(stacked, winner[np.newaxis], axis=0)[0], winner
 
 
@@ -158,6 +160,12 @@ def caching_savings(group: ModelCalls, catalog: Catalog, own: Int64s, prefix_tok
     """
     out = np.zeros(len(own), dtype=np.int64)
     rows = np.flatnonzero((group.session >= 0) & group.succeeded & (group.input >= max(1, prefix_tokens)))
+    rows = rows[np.argsort(group.session[rows], kind="stable")]
+    same_session = np.diff(group.session[rows]) == 0
+    several = np.zeros(len(rows), dtype=np.bool_)
+    several[1:] |= same_session
+    several[:-1] |= same_session
+    rows = rows[several]  # nothing repeats in a session of one call
     calls = group.take(rows)
     prefix = np.minimum(calls.input, earlier_maximum(calls.session, calls.us, calls.input))
     prefix[prefix < prefix_tokens] = 0
@@ -269,24 +277,25 @@ def _survey_group(
     refusals: Mapping[tuple[Use, Model], str],
 ) -> None:
     use = (group.task, group.provider, group.model)
-    priced = catalog.knows(group.provider, group.model)
-    nothing = np.zeros(len(group.us), dtype=np.int64)
-    own = group.cost(catalog, group.provider, group.model) if priced else nothing
-    if priced:
-        found.matches.setdefault((group.provider, group.model), Match()).add(group.logged, own)
     logged = found.logged.setdefault(group.provider, Bins(period, plan.bins_per_day))
     bins = logged.of(group.us)
     np.add.at(logged.nanos, bins, group.logged)
-    batch = (
-        np.rint(group.logged * (plan.batch_percent[group.provider] / 100)).astype(np.int64)
-        if plan.waits(group.task, group.provider)
-        else nothing
-    )
-    failed = np.where(group.succeeded, 0, group.logged)
-    cache = _in_logged(caching_savings(group, catalog, own, plan.prefix_tokens), factor) if priced else nothing
+    priced = catalog.knows(group.provider, group.model)
+    own = np.zeros(len(group.us), dtype=np.int64)
+    unswitched: dict[str, Int64s] = {}
+    if priced:
+        own = group.cost(catalog, group.provider, group.model)
+        found.matches.setdefault((group.provider, group.model), Match()).add(group.logged, own)
+        unswitched["cache"] = _in_logged(caching_savings(group, catalog, own, plan.prefix_tokens), factor)
+    batch: dict[str, Int64s] = {}
+    if plan.waits(group.task, group.provider):
+        batch["batch"] = np.rint(group.logged * (plan.batch_percent[group.provider] / 100)).astype(np.int64)
+    unswitched |= batch
+    if not group.succeeded.all():
+        unswitched["failed"] = np.where(group.succeeded, 0, group.logged)
     least, most = plan.output_percent
 
-    def saving(model: Model, output_percent: int) -> Int64s:
+    def saving(model: Model, output_percent: int | tuple[int, ...]) -> Int64s:
         return _in_logged(own - group.cost(catalog, *model, output_percent), factor)
 
     outcomes = found.outcomes.setdefault(use, {})
@@ -301,17 +310,20 @@ def _survey_group(
             found.refused[use, model] = why
             amount = int(saving(model, most).sum())
             found.refused_savings[use, model] = found.refused_savings.get((use, model), 0) + amount
+    now = int(_in_logged(own, factor).sum())
     for option in options:
         outcome = outcomes.setdefault(
             option, Outcome((Bins(period, plan.bins_per_day), Bins(period, plan.bins_per_day)))
         )
-        outcome.now += int(_in_logged(own, factor).sum())
-        cautious = hopeful = nothing
-        if option is not None:
-            cautious, hopeful = saving(option, most), saving(option, least)
-            outcome.same += int(saving(option, 0).sum())
-        outcome.add(CAUTIOUS, {"switch": cautious, "batch": batch}, bins)
-        outcome.add(HOPEFUL, {"switch": hopeful, "cache": cache, "batch": batch, "failed": failed}, bins)
+        outcome.now += now
+        if option is None:
+            outcome.add(CAUTIOUS, batch, bins)
+            outcome.add(HOPEFUL, unswitched, bins)
+        else:
+            cautious, hopeful, same = saving(option, (most, least, 0))
+            outcome.same += int(same.sum())
+            outcome.add(CAUTIOUS, {"switch": cautious, **batch}, bins)
+            outcome.add(HOPEFUL, {"switch": hopeful, **unswitched}, bins)
 
 
 def _in_logged(catalogue: Int64s, factor: Fraction) -> Int64s:
