@@ -72,7 +72,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory, install_distribution):
-    """The same run with every bad plugin and without any."""
+    """The same run with every bad plugin, without any, and with every one in a process of its own."""
     site = tmp_path_factory.mktemp("site")
     install_distribution(site, "finops-plugin-weekend")
     install_distribution(site, "acme-broken")
@@ -80,7 +80,7 @@ def outcomes(tmp_path_factory, install_distribution):
         site, "acme-future", {"finops.analyzers": {"future": "future"}}, "2.5", requires=["finops-core>=99"]
     )
 
-    def outcome(patterns: Iterable[str], names: Iterable[str]) -> Outcome:
+    def outcome(patterns: Iterable[str], names: Iterable[str], *options: str) -> Outcome:
         folder = tmp_path_factory.mktemp("run")
         environment = {**os.environ, "PYTHONPATH": str(site), "FINOPS_LOAD_PLUGINS": ",".join(names)}
 
@@ -88,15 +88,19 @@ def outcomes(tmp_path_factory, install_distribution):
             command = [sys.executable, "-c", "from finops_core.cli import main; main()", *arguments, "--json"]
             return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
-        done = finops("run", "--plugins", ",".join(patterns), *PERIOD)
-        reports = json.loads(finops("analyze").stdout)["reports"]
+        done = finops("run", "--plugins", ",".join(patterns), *PERIOD, *options)
+        reports = json.loads(finops("analyze", *options).stdout)["reports"]
         return Outcome(folder, done.returncode, done.stderr, json.loads(done.stdout), {r["name"]: r for r in reports})
 
     names = GOOD | GOOD_PATTERNS | {"markup", "pricing"}
-    with_bad = outcome(
-        GOOD_PATTERNS | set(BROKEN_PATTERNS), names | set(BROKEN_PATTERNS) | set(BROKEN_ANALYZERS) | TAKEN_NAMES
-    )
-    return with_bad, outcome(GOOD_PATTERNS, names)
+    patterns = GOOD_PATTERNS | set(BROKEN_PATTERNS)
+    everything = names | patterns | set(BROKEN_ANALYZERS) | TAKEN_NAMES
+    return outcome(patterns, everything), outcome(GOOD_PATTERNS, names), outcome(patterns, everything, "--isolate")
+
+
+@pytest.fixture
+def isolated(outcomes):
+    return outcomes[2]
 
 
 @pytest.fixture
@@ -192,6 +196,22 @@ def test_bad_plugins_leave_everybody_elses_result_as_it_is(bad, good):
     assert {name: report for name, report in bad.reports.items() if name in GOOD_REPORTS} == good.reports
     assert set(bad.reports) == {*GOOD_REPORTS, *BROKEN_ANALYZERS, "feature_economics"}  # ours, whose name one wanted
     assert bad.reports["feature_economics"]["state"] == "ready"
+
+
+def without_tracebacks(reports):
+    """Reports without the way that led to a failure, which is another one in another process."""
+    return {
+        name: {**report, "failure": report["failure"] and {**report["failure"], "traceback": ""}}
+        for name, report in reports.items()
+    }
+
+
+def test_bad_plugins_in_processes_of_their_own_are_the_same_problems_and_leave_the_same_results(bad, isolated):
+    assert isolated.returncode == 3
+    assert isolated.run["problems"] == bad.run["problems"]
+    for file in ("simulated_calls.csv", "simulated_calls_events.csv"):
+        assert (isolated.folder / "data" / file).read_bytes() == (bad.folder / "data" / file).read_bytes()
+    assert without_tracebacks(isolated.reports) == without_tracebacks(bad.reports)
 
 
 def test_what_plugins_print_is_shown_with_their_names_and_is_not_in_the_document(good):
