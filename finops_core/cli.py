@@ -15,7 +15,7 @@ import click
 from finops_core.errors import FinopsError, UsageError, nearest
 
 if TYPE_CHECKING:
-    from finops_core.pipeline import Request
+    from finops_core.pipeline import Publication, Request
     from finops_core.plugins import Found, Loaded
     from finops_core.session import Session
 
@@ -152,7 +152,7 @@ def run(plugins: str | None, mixes: tuple[str, ...], log: Path, reports: Path, *
         {"name": r.name, "file": f"{r.name}.html", "state": r.state, "answer": r.answer}
         for r in publication.analysis.reports
     ]
-    return session.finish({**simulated, "log": counts, "reports": rows}, *_see(publishers, reports))
+    return session.finish({**simulated, "log": counts, "reports": rows}, *_see(publication, reports))
 
 
 @finops.command()
@@ -183,7 +183,7 @@ def analyze(
     analyzers, publishers = session.load("analyzers", _names(plugins)), session.load("publishers")
     publication, counts = session.refresh(log, reports, analyzers, publishers, choice)
     documents = [r.model_dump(mode="json") for r in publication.analysis.reports]
-    return session.finish({"log": counts, "reports": documents}, *_see(publishers, reports))
+    return session.finish({"log": counts, "reports": documents}, *_see(publication, reports))
 
 
 @finops.command()
@@ -341,6 +341,7 @@ def main() -> None:
     """The entry point: runs a command and leaves with its exit code; no traceback reaches a user."""
     try:
         code = finops.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as e:
         e.show()
         code = UsageError.exit_code
@@ -354,8 +355,13 @@ def main() -> None:
         _tell(e)
         code = e.exit_code
     except BrokenPipeError:  # the reader of our output went away, such as head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         code = 0
+    except OSError as e:
+        _drop_output()
+        hint = "Make room or allow writing there, and run the command again."
+        _tell(FinopsError(f"the system refused: {e.strerror or e}", hint=hint))
+        code = FinopsError.exit_code
     except Exception as e:
         if os.environ.get("FINOPS_DEBUG"):
             raise
@@ -363,6 +369,11 @@ def main() -> None:
         _tell(FinopsError(f"internal error: {type(e).__name__}: {e}", hint=hint))
         code = FinopsError.exit_code
     sys.exit(code or 0)
+
+
+def _drop_output() -> None:
+    """Send what is left of the output nowhere, so that leaving does not fail on it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(error: FinopsError) -> None:
@@ -431,7 +442,10 @@ def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
     return pairs
 
 
-def _see(publishers: Loaded, reports: Path) -> tuple[str, ...]:
-    if not publishers.plugins:
+def _see(publication: Publication, reports: Path) -> tuple[str, ...]:
+    """Where the pages are, if there are any."""
+    if any(problem.kind == "publishers" for problem in publication.problems):
+        return ()
+    if not publication.published:
         return ("Next: pip install finops-viewer makes pages of these reports.",)
     return (f"Open {reports / 'index.html'}", "Next: finops serve --watch shows it live at http://127.0.0.1:8000")
