@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from finops_core import COLUMNS, Calls, Settings, UsageError, nearest, split
+from finops_plugin_domains.spans import membership, reported_spans
 
 TEXT_COLUMNS = tuple(column.name for column in COLUMNS if column.kind == "text")
 
@@ -130,14 +131,10 @@ def allocations(calls: Calls, match: SharedMatch) -> tuple[Allocation, Allocatio
         The allocation of the period, of the later and of the earlier span; the latter two are ``None`` without a
         comparison.
     """
-    spans = [calls.period, calls.comparison.current, calls.comparison.previous] if calls.comparison else [calls.period]
-    flags = ", ".join(
-        f"timestamp >= TIMESTAMP '{span.start}' AND timestamp < TIMESTAMP '{span.end}' AS in_{i}"
-        for i, span in enumerate(spans)
-    )
+    spans = reported_spans(calls)
     rows = calls.rows(
-        f"SELECT organization_id, product_id, feature_id, {match.condition} AS shared, {flags}, count(*) AS calls, "
-        "sum(cost_usd) AS cost FROM history WHERE timestamp >= $start GROUP BY ALL",
+        f"SELECT organization_id, product_id, feature_id, {match.condition} AS shared, {membership(spans)}, "
+        "count(*) AS calls, sum(cost_usd) AS cost FROM history WHERE timestamp >= $start GROUP BY ALL",
         start=min(span.start for span in spans),
         **match.values,
     )

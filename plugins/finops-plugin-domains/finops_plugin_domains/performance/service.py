@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from finops_core import Calls
+from finops_plugin_domains.spans import membership, reported_spans
 
 Names = tuple[str | None, ...]
 
@@ -151,59 +152,63 @@ class Failures:
     cost: Decimal
 
 
-def service_of(calls: Calls) -> tuple[Services, list[Failures]]:
-    """Service in the period by all :data:`GROUPS`, the dearest first, and what failed, the dearest first.
+@dataclass(frozen=True)
+class Served:
+    """How the calls of the period and of both compared spans were served.
 
-    Ties go to more calls, then by name.
+    Attributes:
+        services: The period by all :data:`GROUPS`, the dearest first; ties go to more calls, then by name.
+        failures: What failed in the period, the dearest first.
+        current: All calls of the later span; ``None`` without a comparison, or without calls in it.
+        previous: All calls of the earlier span.
     """
+
+    services: Services
+    failures: list[Failures]
+    current: Service | None
+    previous: Service | None
+
+
+def service_of(calls: Calls) -> Served:
+    """Measure the service in the period and in both spans of the comparison.
+
+    Args:
+        calls: With at least one call in the period.
+    """
+    spans = reported_spans(calls)
     columns = GROUPS[-1]
-    finest = calls.rows(
-        f"SELECT {', '.join(columns)}, {_SUMS} FROM calls GROUP BY ALL", sla_ms=calls.settings.sla.latency_ms
+    rows = calls.rows(
+        f"SELECT {', '.join(columns)}, {membership(spans)}, {_SUMS} FROM history WHERE timestamp >= $start "
+        "GROUP BY ALL",
+        sla_ms=calls.settings.sla.latency_ms,
+        start=min(span.start for span in spans),
     )
+    whole, *compared = ([row for row in rows if row[f"in_{i}"]] for i in range(len(spans)))
     latencies = _latencies(calls)
     services: Services = {}
     for group in GROUPS:
         services[group] = sorted(
-            (_service(names, rows, latencies.get((group, names), ())) for names, rows in _by(finest, group).items()),
+            (
+                _service(names, members, latencies.get((group, names), ()))
+                for names, members in _by(whole, group).items()
+            ),
             key=lambda s: (-s.cost, -s.calls, *((name is None, name or "") for name in s.names)),
         )
+    failed = _by((row for row in whole if row["status"] != "success"), ("status", *MODEL))
     failures = [
         Failures(
             *(str(name) for name in names),
-            calls=sum(row["calls"] for row in rows),
-            cost=sum((row["cost"] for row in rows), Decimal(0)),
+            calls=sum(row["calls"] for row in members),
+            cost=sum((row["cost"] for row in members), Decimal(0)),
         )
-        for names, rows in _by((row for row in finest if row["status"] != "success"), ("status", *MODEL)).items()
+        for names, members in failed.items()
     ]
-    return services, sorted(failures, key=lambda f: (-f.cost, -f.calls, f.status, f.provider, f.model))
-
-
-def span_services(calls: Calls) -> tuple[Service | None, Service | None]:
-    """Service in the current and the previous span of the comparison; ``None`` for one without calls."""
-    if calls.comparison is None:
-        return None, None
-    spans = {
-        "first": calls.comparison.previous.start,
-        "split": calls.comparison.current.start,
-        "last": calls.comparison.current.end,
-    }
-    within = "timestamp >= $first AND timestamp < $last"
-    sums = calls.rows(
-        f"SELECT timestamp >= $split AS late, {_SUMS} FROM history WHERE {within} GROUP BY ALL",
-        sla_ms=calls.settings.sla.latency_ms,
-        **spans,
+    failures.sort(key=lambda f: (-f.cost, -f.calls, f.status, f.provider, f.model))
+    current, previous = (
+        _service((), members, latency) if members else None
+        for members, latency in zip(compared or ([], []), _span_latencies(calls), strict=True)
     )
-    timed = calls.rows(
-        f"SELECT timestamp >= $split AS late, {_PERCENTILES} FROM history WHERE {within} AND {TIMED} GROUP BY 1",
-        quantiles=list(QUANTILES),
-        **spans,
-    )
-    latency = {row["late"]: row["latency"] for row in timed}
-    members = _by(sums, ("late",))
-    now, before = (
-        _service((), members[late,], latency.get(late, ())) if (late,) in members else None for late in (True, False)
-    )
-    return now, before
+    return Served(services, failures, current, previous)
 
 
 def _by(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
@@ -229,6 +234,24 @@ def _latencies(calls: Calls) -> dict[tuple[tuple[str, ...], Names], Sequence[flo
         group = tuple(column for column in columns if not row[f"no_{column}"])
         found[group, tuple(row[column] for column in group)] = row["latency"] or ()
     return found
+
+
+def _span_latencies(calls: Calls) -> tuple[Sequence[float], Sequence[float]]:
+    """The percentiles of the later and of the earlier span of the comparison; empty without timed calls."""
+    if calls.comparison is None:
+        return (), ()
+    rows = calls.rows(
+        f"""
+        SELECT timestamp >= $split AS late, {_PERCENTILES} FROM history
+        WHERE timestamp >= $first AND timestamp < $last AND {TIMED} GROUP BY 1
+        """,
+        quantiles=list(QUANTILES),
+        first=calls.comparison.previous.start,
+        split=calls.comparison.current.start,
+        last=calls.comparison.current.end,
+    )
+    latency = {row["late"]: row["latency"] for row in rows}
+    return latency.get(True, ()), latency.get(False, ())
 
 
 def _service(names: Names, rows: Iterable[Mapping[str, Any]], latency: Sequence[float]) -> Service:
