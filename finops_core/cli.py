@@ -5,28 +5,24 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from finops_core.errors import FinopsError, UsageError, nearest
+from finops_core.options import COMMON, DEFAULT_LOG, SIMULATION, names_in, options, pairs_in, request_from
 
 if TYPE_CHECKING:
-    from finops_core.pipeline import Publication, Request
+    from finops_core.pipeline import Publication
     from finops_core.plugins import Found, Loaded
     from finops_core.session import Session
 
 INTERRUPTED = 130
 PLUGIN_FAILED = 3
 SHOWN_QUARANTINE = 10
-DEFAULT_LOG = Path("data/simulated_calls.csv")
-DEFAULT_REPORTS = Path("reports/html")
 PACKAGES = {"serve": "finops-viewer", "export": "finops-viewer"}
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Commands(click.Group):
@@ -66,70 +62,6 @@ def _commands() -> list[Found]:
     return [found for found in find().found if found.kind == "commands"]
 
 
-def options(*names: str) -> Callable[[Command], Command]:
-    """Add shared options to a command, by name, in this order."""
-
-    def add(command: Command) -> Command:
-        for name in reversed(names):
-            command = OPTIONS[name](command)
-        return command
-
-    return add
-
-
-_path = click.Path(path_type=Path)
-_day = click.DateTime(["%Y-%m-%d"])
-OPTIONS: dict[str, Callable[..., Any]] = {
-    "patterns": click.option(
-        "--plugins", show_default="all, with --mix none", metavar="NAMES", help="Patterns, with commas between."
-    ),
-    "mix": click.option(
-        "--mix",
-        "mixes",
-        multiple=True,
-        metavar="NAME+NAME",
-        help="Patterns whose factors are multiplied over the same customers. May be given several times.",
-    ),
-    "analyzers": click.option(
-        "--plugins", default="all", show_default=True, metavar="NAMES", help="Analyzers, with commas between."
-    ),
-    "log": click.option("--log", type=_path, default=DEFAULT_LOG, show_default=True, help="The call log."),
-    "reports": click.option(
-        "--reports", type=_path, default=DEFAULT_REPORTS, show_default=True, help="Where the reports go."
-    ),
-    "config": click.option("--config", type=_path, help="Settings; by default finops.toml of the working directory."),
-    "set": click.option("--set", "sets", multiple=True, metavar="PLUGIN.FIELD=VALUE", help="Set a plugin's parameter."),
-    "disable": click.option("-p", "disable", multiple=True, metavar="no:NAME", help="Leave a plugin out."),
-    "start": click.option("--start", type=_day, help="First simulated day; by default the whole days before today."),
-    "days": click.option("--days", type=click.IntRange(1, 3660), help="Simulated days; by default the pattern's."),
-    "seed": click.option(
-        "--seed", type=click.IntRange(0), help="Other customers, other calls; by default the pattern's."
-    ),
-    "scale": click.option(
-        "--scale", type=click.FloatRange(0, 10_000, min_open=True), default=1.0, help="Times this many customers."
-    ),
-    "workers": click.option(
-        "--workers", type=click.IntRange(1, 64), help="Threads; by default one for each core. Never changes the result."
-    ),
-    "append": click.option("--append", is_flag=True, help="Keep what is in the log."),
-    "replace": click.option("--replace", is_flag=True, help="Clear the log even if it holds calls nobody simulated."),
-    "isolate": click.option(
-        "--isolate",
-        is_flag=True,
-        help="Run each pattern and analyzer in a process of its own, with limits on time and memory.",
-    ),
-    "from": click.option("--from", "first", type=_day, help="First day analyzed."),
-    "to": click.option("--to", "last", type=_day, help="Last day analyzed."),
-    "last": click.option(
-        "--last", "tail", metavar="28d|month", help="Analyze the last days, or the last call's month."
-    ),
-    "json": click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, all else on stderr."),
-    "quiet": click.option("--quiet", is_flag=True, help="No progress and no summary."),
-}
-COMMON = ("config", "set", "disable", "json", "quiet")
-SIMULATION = ("log", "start", "days", "seed", "scale", "workers", "append", "replace", "isolate")
-
-
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="finops-core", prog_name="finops")
 def finops() -> None:
@@ -146,7 +78,7 @@ def run(plugins: str | None, mixes: tuple[str, ...], log: Path, reports: Path, *
     session = _session(flags)
     patterns = _patterns(session, plugins, mixes)
     analyzers, publishers = session.load("analyzers"), session.load("publishers")
-    simulated = session.simulate(patterns, log, _request(**flags))
+    simulated = session.simulate(patterns, log, request_from(**flags))
     publication, counts = session.refresh(log, reports, analyzers, publishers)
     rows = [
         {"name": r.name, "file": f"{r.name}.html", "state": r.state, "answer": r.answer}
@@ -160,7 +92,7 @@ def run(plugins: str | None, mixes: tuple[str, ...], log: Path, reports: Path, *
 def simulate(plugins: str | None, mixes: tuple[str, ...], log: Path, **flags: Any) -> int:
     """Write simulated calls to the log, and do no more."""
     session = _session(flags)
-    simulated = session.simulate(_patterns(session, plugins, mixes), log, _request(**flags))
+    simulated = session.simulate(_patterns(session, plugins, mixes), log, request_from(**flags))
     return session.finish(simulated, f"The calls are in {log}.", f"Next: finops analyze --log {log}")
 
 
@@ -180,14 +112,14 @@ def analyze(
 
     choice = PeriodChoice(first.date() if first else None, last.date() if last else None, tail)
     session = _session(flags)
-    analyzers, publishers = session.load("analyzers", _names(plugins)), session.load("publishers")
+    analyzers, publishers = session.load("analyzers", names_in(plugins)), session.load("publishers")
     publication, counts = session.refresh(log, reports, analyzers, publishers, choice)
     documents = [r.model_dump(mode="json") for r in publication.analysis.reports]
     return session.finish({"log": counts, "reports": documents}, *_see(publication, reports))
 
 
 @finops.command()
-@click.argument("log", type=_path, default=DEFAULT_LOG)
+@click.argument("log", type=click.Path(path_type=Path), default=DEFAULT_LOG)
 @click.option("--full", is_flag=True, help="Also compare the whole log with its ledger, to find edits of old lines.")
 @click.option("--quarantine", is_flag=True, help="List every quarantined line.")
 @options("json")
@@ -292,7 +224,7 @@ def _begin(kind: Literal["pattern", "analyzer"], name: str, run_it: str) -> int:
 
 
 @finops.command("import")
-@click.argument("file", type=_path)
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--map", "mapping", multiple=True, metavar="COLUMN=THEIRS", help="Our column, and theirs that fills it.")
 @click.option("--fill", multiple=True, metavar="COLUMN=VALUE", help="Our column, and one value for every row.")
 @click.option("--delimiter", help="comma, semicolon, tab or bar; by default it is found in the header.")
@@ -326,8 +258,8 @@ def import_(
         result = import_file(
             file,
             log,
-            mapping=_pairs("--map", mapping),
-            fill=_pairs("--fill", fill),
+            mapping=pairs_in("--map", mapping),
+            fill=pairs_in("--fill", fill),
             catalog=Catalog(session.settings.catalog),
             source_name=source,
             delimiter=delimiter,
@@ -391,55 +323,10 @@ def _session(flags: dict[str, Any]) -> Session:
     return Session(**{name: flags[name] for name in shared if name in flags})
 
 
-def _request(
-    *,
-    start: datetime | None,
-    days: int | None,
-    seed: int | None,
-    scale: float,
-    workers: int | None,
-    append: bool,
-    replace: bool,
-    **_: Any,
-) -> Request:
-    from finops_core.pipeline import Request
-
-    if append and replace:
-        raise UsageError("--append and --replace exclude each other", hint="Use one of them.")
-    return Request(
-        start=start.date() if start else None,
-        days=days,
-        seed=seed,
-        scale=scale,
-        workers=workers or os.cpu_count() or 1,
-        mode="append" if append else "replace" if replace else "fresh",
-    )
-
-
 def _patterns(session: Session, plugins: str | None, mixes: tuple[str, ...]) -> Loaded:
     """The patterns that are named and the mixes; all patterns if neither is given."""
-    names = _names(plugins) if plugins is not None else [] if mixes else None
+    names = names_in(plugins) if plugins is not None else [] if mixes else None
     return session.load("patterns", names, mixes)
-
-
-def _names(text: str) -> list[str] | None:
-    """Names with commas between; ``None`` for all."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise UsageError("--plugins names nothing", hint="Name plugins with commas between, or all.")
-    return None if names == ["all"] else names
-
-
-def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in texts:
-        column, equals, value = text.partition("=")
-        if not (equals and column):
-            raise UsageError(f"{option} {text!r} is not of the form column=value")
-        if column in pairs:
-            raise UsageError(f"{option} names column {column!r} twice", hint="Keep one of them.")
-        pairs[column] = value
-    return pairs
 
 
 def _see(publication: Publication, reports: Path) -> tuple[str, ...]:

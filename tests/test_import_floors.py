@@ -26,6 +26,7 @@ FLOORS = (
     {"pipeline", "importing", "scaffold"},
     {"console"},
     {"session"},
+    {"options"},
     {"cli"},
     {"__main__", "testing"},
 )
