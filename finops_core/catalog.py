@@ -404,7 +404,7 @@ def _round_to_nanos(parts: list[tuple[Int64s | int, Int64s]]) -> Int64s:
     total = total + FEMTO_PER_NANO // 2
     quotient = total // FEMTO_PER_NANO  # halves are rounded up,
     half = quotient * FEMTO_PER_NANO == total
-    rounded: Int64s = (quotient - (half & quotient)).astype(np.int64)  # and down again from an odd number
+    rounded: Int64s = (quotient - (half & quotient)).astype(np.int64, copy=False)  # and down again from an odd number
     return rounded
 
 

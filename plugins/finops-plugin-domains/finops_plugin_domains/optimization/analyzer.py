@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import ClassVar, Self
 
 from pydantic import Field, PositiveInt, model_validator
@@ -119,13 +118,13 @@ class OptimizationAnalyzer(Analyzer):
         billed = BilledCalls(calls, view, prefix_tokens=self.prefix_tokens)
         return survey(billed, calls.catalog, period, plan, moves, refusals)
 
-    def _monthly_in(self, calls: Calls, potential: Potential, span: Period) -> Decimal:
-        """What the switches chosen for the period would have saved a month in a span of the comparison."""
+    def _covering(self, calls: Calls, potential: Potential, span: Period) -> Potential:
+        """The chosen switches over days that hold a span: those of the period, or of the span before it."""
         if span.first >= potential.period.first:
-            return potential.monthly(CAUTIOUS, span)
+            return potential
         moves = {use: [model] for use, model in potential.choices.items() if model is not None}
         found = self._survey(calls, "previous", span, moves, {})
-        return Potential(span, found, potential.choices, potential.terms).monthly(CAUTIOUS)
+        return Potential(span, found, potential.choices, potential.terms)
 
     def _answer(self, potential: Potential, evidence: Evidence) -> str:
         cost = evidence.cost
@@ -153,14 +152,10 @@ class OptimizationAnalyzer(Analyzer):
         low, high, cost = potential.total(CAUTIOUS), potential.total(HOPEFUL), evidence.cost
         now = before = failed_now = failed_before = None
         if calls.comparison is not None:
-            now = self._monthly_in(calls, potential, calls.comparison.current)
-            before = self._monthly_in(calls, potential, calls.comparison.previous)
-            failed = calls.rows(
-                "SELECT 'current' AS span, sum(cost_usd) AS cost FROM current WHERE status <> 'success' UNION ALL "
-                "SELECT 'previous' AS span, sum(cost_usd) AS cost FROM previous WHERE status <> 'success'"
-            )
-            costs = {row["span"]: row["cost"] or 0 for row in failed}
-            failed_now, failed_before = costs["current"], costs["previous"]
+            current, previous = calls.comparison.current, calls.comparison.previous
+            earlier = self._covering(calls, potential, previous)
+            now, before = potential.monthly(CAUTIOUS, current), earlier.monthly(CAUTIOUS, previous)
+            failed_now, failed_before = potential.failed_cost(current) or 0, earlier.failed_cost(previous) or 0
 
         # Nothing found is no saving of zero where the log did not let anybody look.
         blind = not (evidence.has_alternatives or evidence.has_sessions or self.commitments or self.batch_tasks)

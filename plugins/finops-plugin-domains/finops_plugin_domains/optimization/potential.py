@@ -88,6 +88,11 @@ class Potential:
         """The total of a span as that of 30 days."""
         return usd((span or self.period).per_month(self.total(end, span)))
 
+    def failed_cost(self, span: Period) -> Decimal:
+        """What failed calls of a span cost by the log."""
+        failed = self.survey.failed
+        return dollars_of(int(failed.nanos[self._bins(span, failed.per_day)].sum()))
+
     @cached_property
     def switches(self) -> list[tuple[Use, Model, Outcome]]:
         """The chosen switches, the largest cautious saving first."""

@@ -7,6 +7,7 @@ billed, and costs nothing on any model.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -166,15 +167,16 @@ def _grouped(table: pa.Table) -> Iterator[ModelCalls]:
     }
     # A stable sort of small numbers is a radix sort, several times as fast as one of large ones.
     order = np.argsort(codes.astype(np.min_scalar_type(codes.max(initial=0))), kind="stable")
-    present, starts = np.unique(codes[order], return_index=True)
-    for code, rows in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
-        rest, model = divmod(code, len(models))
+    codes, columns = codes[order], {name: values[order] for name, values in columns.items()}
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    for start, end in itertools.pairwise([*starts.tolist(), len(codes)]):
+        rest, model = divmod(int(codes[start]), len(models))
         task, provider = divmod(rest, len(providers))
         yield ModelCalls(
             tasks[task],
             str(providers[provider]),
             str(models[model]),
-            **{name: values[rows] for name, values in columns.items()},
+            **{name: values[start:end] for name, values in columns.items()},
         )
 
 

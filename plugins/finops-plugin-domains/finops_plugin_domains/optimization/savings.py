@@ -103,7 +103,7 @@ class Outcome:
         once, winner = count_once(savings)
         for i, (measure, amounts) in enumerate(savings.items()):
             self.alone[end][measure] += int(amounts.sum())
-            self.counted[end][measure] += int(once[winner == i].sum())
+            self.counted[end][measure] += int((once * (winner == i)).sum())
         np.add.at(self.over_time[end].nanos, bins, once)
 
 
@@ -117,11 +117,15 @@ def count_once(savings: Mapping[str, Int64s]) -> tuple[Int64s, npt.NDArray[np.in
     Returns:
         The saving of each call, and the position of the measure that it comes from, shape (calls,).
     """
-    stacked = np.stack(list(savings.values()))
-    winner = stacked.argmax(axis=0)
+    first, *others = savings.values()
+    once, winner = first, np.zeros(len(first), dtype=np.intp)
+    for i, amounts in enumerate(others, 1):
+        larger = amounts > once
+        once, winner = np.where(larger, amounts, once), np.where(larger, i, winner)
     if "switch" in savings:
-        winner[savings["switch"] < 0] = list(savings).index("switch")
-    return np.take_along_axis(stacked, winner[np.newaxis], axis=0)[0], winner
+        lost = savings["switch"] < 0
+        once, winner = np.where(lost, savings["switch"], once), np.where(lost, list(savings).index("switch"), winner)
+    return once, winner
 
 
 def earlier_maximum(key: Int64s, us: Int64s, values: Int64s) -> Int64s:
@@ -191,6 +195,7 @@ class Survey:
     """What the measures would save in a period.
 
     Attributes:
+        failed: Logged cost of failed calls over time.
         matches: How log and catalogue agree, by model.
         factors: Logged dollars for a catalogue dollar, by provider.
         outcomes: For each task on a model: without a switch (``None``) and for every model it might move to.
@@ -199,6 +204,7 @@ class Survey:
         logged: Logged cost of each provider over time.
     """
 
+    failed: Bins
     matches: dict[Model, Match] = field(default_factory=dict)
     factors: dict[str, Fraction] = field(default_factory=dict)
     outcomes: dict[Use, dict[Model | None, Outcome]] = field(default_factory=dict)
@@ -259,7 +265,7 @@ def _survey(
     moves: Mapping[Use, Sequence[Model]],
     refusals: Mapping[tuple[Use, Model], str],
 ) -> Survey:
-    found = Survey()
+    found = Survey(Bins(period))
     for group in billed:
         factor = factors.get(group.provider, Fraction(1))
         _survey_group(found, group, factor, catalog, period, plan, moves, refusals)
@@ -293,6 +299,7 @@ def _survey_group(
     unswitched |= batch
     if not group.succeeded.all():
         unswitched["failed"] = np.where(group.succeeded, 0, group.logged)
+        np.add.at(found.failed.nanos, found.failed.of(group.us), unswitched["failed"])
     least, most = plan.output_percent
 
     def saving(model: Model, output_percent: int | tuple[int, ...]) -> Int64s:
