@@ -245,11 +245,7 @@ def usual_cost_per_call(use: HourlyUse, inside: np.ndarray) -> np.ndarray:
     """Of each customer, dollars per call outside of incidents; over all hours where nothing lies outside."""
     n = len(use.customers)
 
-    def per_call(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.bincount(use.customer[rows], use.dollars[rows], n), np.bincount(
-            use.customer[rows], use.calls[rows], n
-        )
-
-    cost, calls = per_call(~inside)
-    all_cost, all_calls = per_call(np.ones(len(inside), bool))
+    outside = ~inside
+    cost, calls = (np.bincount(use.customer, amount * outside, n) for amount in (use.dollars, use.calls))
+    all_cost, all_calls = (np.bincount(use.customer, amount, n) for amount in (use.dollars, use.calls))
     return np.where(calls > 0, cost, all_cost) / np.where(calls > 0, calls, all_calls)

@@ -127,9 +127,9 @@ class HourlyUse:
     @cached_property
     def days(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Customer, day and calls of every customer-day with a call, ordered by customer and day."""
-        key, position = np.unique(self.customer.astype(np.int64) * (self.whole_days + 1) + self.hour // 24, True)
-        calls = np.add.reduceat(self.calls, position)
-        return key // (self.whole_days + 1), key % (self.whole_days + 1), calls
+        customer, day = self.customer.astype(np.int64), self.hour // 24
+        firsts = np.flatnonzero((np.diff(customer, prepend=-1) != 0) | (np.diff(day, prepend=-1) != 0))
+        return customer[firsts], day[firsts], np.add.reduceat(self.calls, firsts)
 
     def at(self, hour: int) -> datetime:
         """The time at which an hour begins."""
