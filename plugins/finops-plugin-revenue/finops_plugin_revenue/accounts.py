@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finops_core import Calls, Period
-from finops_plugin_revenue.revenue import CustomerRevenue, Subscriptions, UnknownRevenue
+from finops_plugin_revenue.revenue import CustomerRevenue, Subscriptions, UnknownRevenue, read_once, read_subscriptions
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ Spans = tuple[Accounts, Accounts | None, Accounts | None]
 """Accounts of the period, then of the later and the earlier span of the comparison; ``None`` without one."""
 
 
+@read_once
 def read_accounts(calls: Calls) -> Spans:
     """The accounts of the period and of both spans of the comparison.
 
@@ -115,7 +116,7 @@ def read_accounts(calls: Calls) -> Spans:
     """
     if calls.period is None:
         raise ValueError("a log without calls has no period")
-    subscriptions = Subscriptions.read(calls)
+    subscriptions = read_subscriptions(calls)
     comparison = calls.comparison
     first = calls.period.start if comparison is None else min(calls.period.start, comparison.previous.start)
     daily = calls.sql(

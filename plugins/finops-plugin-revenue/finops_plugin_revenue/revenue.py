@@ -10,14 +10,18 @@ a price in ``[tiers]``; nothing is assumed about the others.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, wraps
+from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from finops_core import Calls, Period, split, usd
+
+T = TypeVar("T")
 
 CACHED = 4096
 """Many customers share a tier and a first day, and exact fractions are slow."""
@@ -144,26 +148,6 @@ class Subscriptions:
     by_customer: Mapping[str, Subscription]
     prices: Mapping[str, Decimal]
 
-    @classmethod
-    def read(cls, calls: Calls) -> Subscriptions:
-        """The subscriptions that the calls up to the end of the period show."""
-        first_days: dict[str, date] = {}
-        tiers: dict[str, list[tuple[date, str]]] = defaultdict(list)
-        for row in calls.rows(
-            "SELECT customer_id, subscription_tier AS tier, CAST(min(timestamp) AS DATE) AS day "
-            "FROM history GROUP BY customer_id, subscription_tier"
-        ):
-            customer = row["customer_id"]
-            first_days[customer] = min(row["day"], first_days.get(customer, row["day"]))
-            if row["tier"] is not None:
-                tiers[customer].append((row["day"], row["tier"]))
-        if any(len(stated) > 1 for stated in tiers.values()):
-            tiers.update(_changes(calls))
-        return cls(
-            {customer: Subscription(first_days[customer], tuple(tiers[customer])) for customer in sorted(first_days)},
-            calls.settings.tiers,
-        )
-
     def over(self, period: Period) -> Revenue:
         """What every customer paid in a period that ends no later than the log that was read."""
         known: dict[str, CustomerRevenue] = {}
@@ -189,6 +173,43 @@ class Subscriptions:
         return prorated(tuple((self.prices[t], first, last) for t, first, last in runs if t in self.prices))
 
 
+def read_once(read: Callable[[Calls], T]) -> Callable[[Calls], T]:
+    """Keep what is read from calls for as long as the calls themselves: several reports ask for the same.
+
+    What ``read`` returns must not be changed, and must not hold the calls.
+    """
+    kept: WeakKeyDictionary[Calls, T] = WeakKeyDictionary()
+
+    @wraps(read)
+    def reading(calls: Calls) -> T:
+        if calls not in kept:
+            kept[calls] = read(calls)
+        return kept[calls]
+
+    return reading
+
+
+@read_once
+def read_subscriptions(calls: Calls) -> Subscriptions:
+    """The subscriptions that the calls up to the end of the period show."""
+    first_days: dict[str, date] = {}
+    tiers: dict[str, list[tuple[date, str]]] = defaultdict(list)
+    for row in calls.rows(
+        "SELECT customer_id, subscription_tier AS tier, CAST(min(timestamp) AS DATE) AS day "
+        "FROM history GROUP BY customer_id, subscription_tier"
+    ):
+        customer = row["customer_id"]
+        first_days[customer] = min(row["day"], first_days.get(customer, row["day"]))
+        if row["tier"] is not None:
+            tiers[customer].append((row["day"], row["tier"]))
+    if any(len(stated) > 1 for stated in tiers.values()):
+        tiers.update(_changes(calls))
+    return Subscriptions(
+        {customer: Subscription(first_days[customer], tuple(tiers[customer])) for customer in sorted(first_days)},
+        calls.settings.tiers,
+    )
+
+
 def customer_revenue(calls: Calls) -> Revenue:
     """The revenue of the analyzed period, customer by customer.
 
@@ -197,7 +218,7 @@ def customer_revenue(calls: Calls) -> Revenue:
     """
     if calls.period is None:
         raise ValueError("a log without calls has no period")
-    return Subscriptions.read(calls).over(calls.period)
+    return read_subscriptions(calls).over(calls.period)
 
 
 @lru_cache(CACHED)

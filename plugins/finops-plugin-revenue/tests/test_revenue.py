@@ -4,9 +4,12 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
+from gc import collect
+from weakref import ref
 
 import pytest
-from finops_plugin_revenue.revenue import Revenue, Subscriptions, customer_revenue, dollars_of, months_between
+from finops_plugin_revenue.accounts import read_accounts
+from finops_plugin_revenue.revenue import Revenue, customer_revenue, dollars_of, months_between, read_subscriptions
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,7 +114,7 @@ def test_a_tier_gets_its_price_from_the_settings() -> None:
 def test_the_spans_of_a_comparison_are_charged_by_their_own_days() -> None:
     calls = calls_from([call("2026-06-01"), call("2026-06-28"), call("2026-06-20", "late")])
     assert calls.comparison is not None
-    subscriptions = Subscriptions.read(calls)
+    subscriptions = read_subscriptions(calls)
     # 14 of 30 days each at $99; the late customer began in the later span: 9 of 30 days
     previous, current = subscriptions.over(calls.comparison.previous), subscriptions.over(calls.comparison.current)
     assert {c: r.revenue for c, r in previous.known.items()} == {"c": Decimal("46.2")}
@@ -173,7 +176,7 @@ def test_the_order_of_rows_changes_nothing_even_among_calls_of_one_microsecond()
 
 
 def test_a_period_before_the_first_call_brings_nothing() -> None:
-    subscriptions = Subscriptions.read(calls_from([call("2026-06-10")]))
+    subscriptions = read_subscriptions(calls_from([call("2026-06-10")]))
     revenue = subscriptions.over(Period(date(2026, 6, 1), date(2026, 6, 9)))
     assert (revenue.known, revenue.unknown, revenue.total) == ({}, {}, 0)
 
@@ -182,3 +185,17 @@ def test_a_log_without_calls_has_no_revenue_to_tell() -> None:
     calls: Calls = calls_from([])
     with pytest.raises(ValueError, match="without calls"):
         customer_revenue(calls)
+
+
+def test_several_reports_read_the_same_calls_once() -> None:
+    calls, others = calls_from([call("2026-06-10")]), calls_from([call("2026-06-10", customer="d")])
+    assert read_subscriptions(calls) is read_subscriptions(calls)
+    assert list(read_subscriptions(others).by_customer) == ["d"]
+
+
+def test_what_was_read_goes_with_its_calls() -> None:
+    calls = calls_from([call("2026-06-10")])
+    read = ref(read_accounts(calls)[0])
+    del calls
+    collect()
+    assert read() is None

@@ -10,7 +10,7 @@ from functools import cached_property
 from finops_core import Calls
 from finops_plugin_revenue.features.use import Features, FeatureUse, SplitBy, by_feature, read_use
 from finops_plugin_revenue.features.verdicts import Rule, Verdict, growth_percent
-from finops_plugin_revenue.revenue import Revenue, Subscriptions
+from finops_plugin_revenue.revenue import Revenue, read_subscriptions
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Economics:
         """Add up and split a log that has calls in its period."""
         compared_spans = [] if calls.comparison is None else [calls.comparison.current, calls.comparison.previous]
         spans = [span for span in (calls.period, *compared_spans) if span is not None]
-        subscriptions = Subscriptions.read(calls)
+        subscriptions = read_subscriptions(calls)
         whole, *compared = (
             (use, subscriptions.over(span)) for use, span in zip(read_use(calls, spans), spans, strict=True)
         )
