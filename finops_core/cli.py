@@ -278,10 +278,10 @@ def main() -> None:
         e.show()
         code = UsageError.exit_code
     except (click.Abort, KeyboardInterrupt) as e:
-        # click raises Abort from the interrupt, whose notes say which plugin was running
+        # click raises Abort from the interrupt, whose notes say which plugin was running and what became of the log
         for note in getattr(e.__cause__ or e, "__notes__", ()):
             click.echo(f"finops: {note}", err=True)
-        click.echo("Interrupted. A log that was being written is as it was, or holds whole calls only.", err=True)
+        click.echo("Interrupted.", err=True)
         code = INTERRUPTED
     except FinopsError as e:
         _tell(e)

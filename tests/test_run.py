@@ -298,9 +298,30 @@ def test_an_interrupted_run_leaves_the_earlier_log(finops, tmp_path):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Interrupted" in err
+    assert f"{LOG} is as it was." in err
     assert "Traceback" not in err
     assert LOG.read_bytes() == before
     assert list(LOG.parent.glob("*.new-*")) == []
+
+
+def test_an_interrupted_append_leaves_whole_calls_and_says_so(finops, monkeypatch):
+    finops("simulate", "--plugins", "base", *SMALL)
+    before = LOG.read_bytes()
+    monkeypatch.setattr("finops_core.simulation.recording.APPEND_BYTES", 20_000)
+    append, slices = calllog.append, []
+
+    def interrupted(log, blocks):
+        if len(slices) == 3:
+            raise KeyboardInterrupt
+        slices.append(append(log, blocks))
+
+    monkeypatch.setattr("finops_core.simulation.recording.calllog.append", interrupted)
+    code, _, err = finops("simulate", "--plugins", "base", "--append", "--seed", "43", *SMALL)
+    assert code == 130
+    assert f"{LOG} is valid: the earlier calls, and whole calls of this run" in err
+    assert LOG.read_bytes().startswith(before)
+    assert len(LOG.read_bytes()) == len(before) + sum(slices)
+    assert LOG.read_bytes().endswith(b"\n")
 
 
 def test_what_a_killed_run_left_is_swept_away_by_the_next(finops, tmp_path):

@@ -56,6 +56,9 @@ class Stage:
     """A file beside the log that collects the calls of patterns until all of them are there.
 
     Nothing that happens before :meth:`become` or :meth:`append_to` touches the log.
+
+    Attributes:
+        left: What the log is at the moment, for whoever interrupts.
     """
 
     def __init__(self, log: Path, file: BinaryIO, path: Path) -> None:
@@ -63,6 +66,7 @@ class Stage:
         self._file = file
         self._path = path
         self._events: list[pa.Table] = []
+        self.left = "as it was"
 
     def add(self, run: Run, batches: Iterator[pa.RecordBatch], progress: Progress | None = None) -> PatternTotals:
         """Write the calls of one pattern; on any error nothing of this pattern is left.
@@ -94,6 +98,7 @@ class Stage:
         self._sync()
         with _told("replace", self._log):
             calllog.replace(self._log, self._path)
+            self.left = "the new one, complete"
             _write_events(self._log, pa.concat_tables([EVENT_SCHEMA.empty_table(), *self._events]))
 
     def append_to(self) -> None:
@@ -105,6 +110,7 @@ class Stage:
             if not block.endswith(b"\n"):
                 block += self._file.readline()
             calllog.append(self._log, [block])
+            self.left = "valid: the earlier calls, and whole calls of this run, but not all of them"
         with _told("write the events beside", self._log):
             _write_events(self._log, pa.concat_tables([kept, *self._events]))
 
@@ -123,7 +129,12 @@ def stage(log: Path) -> Iterator[Stage]:
     try:
         with _told("write beside", log), path.open("w+b") as file:
             file.write(calllog.header_line())
-            yield Stage(log, file, path)
+            staged = Stage(log, file, path)
+            try:
+                yield staged
+            except KeyboardInterrupt as interrupt:
+                interrupt.add_note(f"{log} is {staged.left}.")
+                raise
     finally:
         path.unlink(missing_ok=True)
 
