@@ -126,12 +126,16 @@ def test_processes_that_append_at_once_lose_and_mangle_nothing(log, writers):
 
 
 def test_writers_killed_200_times_leave_one_torn_line_at_most_and_every_finished_append(log):
-    finished = {f"id-{name}" for name in end(start(KILL, log, 200)).split()}
-    assert finished
-    result = check(log)
+    for attempt in range(5):  # a busy machine may let every one of 200 kills miss the moment of a write
+        log = log.with_name(f"log-{attempt}.csv")
+        finished = {f"id-{name}" for name in end(start(KILL, log, 200)).split()}
+        result = check(log)
+        if result.counts.quarantined:
+            break
+    assert len(finished) > 50
     assert result.counts.header == 1
     assert result.counts.add_up()
-    assert result.counts.quarantined <= 200  # how many kills hit a write is up to the machine
+    assert 0 < result.counts.quarantined <= 200
     assert result.counts.pending <= 1
     assert result.counts.repeated_headers == 0
     before = result.counts.accepted
