@@ -295,11 +295,13 @@ def test_header_only_is_zero_calls(log):
 
 
 @pytest.mark.parametrize(
-    "beginning", [b"t", HEADER[:100], HEADER[:-1], HEADER[:-1] + b"\r", b"\xef", b"\xef\xbb\xbft", b"\n" + HEADER[:9]]
+    "beginning",
+    [b"t", HEADER[:100], HEADER[:-1], HEADER[:-1] + b"\r", b"\xef", b"\xef\xbb\xbft", b"\n\r\n" + HEADER[:9]],
 )
 def test_a_header_without_its_newline_is_still_being_written(log, beginning):
-    result = read(log, beginning)
-    assert (result.counts.header, result.counts.pending) == (0, 1)
+    counts = read(log, beginning).counts
+    assert (counts.header, counts.pending, counts.blank) == (0, 1, beginning.count(b"\n"))
+    assert counts.lines == counts.pending + counts.blank
 
 
 def semicolons(data: bytes) -> bytes:

@@ -115,13 +115,14 @@ def test_a_pending_line_counts_once_its_newline_is_there(log, ledger):
 
 
 def test_a_header_that_is_still_being_written_is_waited_for(log):
-    log.write_bytes(HEADER[:50])
+    log.write_bytes(b"\n" + HEADER[:50])
     ledger = Ledger(log)
     ledger.ingest()
-    assert (ledger.counts.lines, ledger.counts.pending) == (1, 1)
-    calllog.append(log, [row(1)])
+    assert (ledger.counts.lines, ledger.counts.blank, ledger.counts.pending) == (2, 1, 1)
+    log.write_bytes(b"\n" + HEADER + b"bad\n" + row(1))
     ledger.ingest()
-    assert (ledger.counts.lines, ledger.counts.pending, ledger.counts.accepted) == (2, 0, 1)
+    assert (ledger.counts.lines, ledger.counts.blank, ledger.counts.pending, ledger.counts.accepted) == (4, 1, 0, 1)
+    assert [bad["line"] for bad in ledger.quarantine()] == [3]
 
 
 def truncate(log):

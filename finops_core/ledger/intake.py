@@ -153,10 +153,12 @@ class Intake:
         """Read the header; ``False`` if it is still being written."""
         opening = read_opening(self._log, self._file, end)
         if opening.header is None:
+            self._counts = LogCounts(lines=opening.blank, blank=opening.blank)
             return False
+        self._counts = LogCounts()  # the blank lines before a header that was pending are read again with it
         self._advance(os.pread(self._file, opening.end, 0), opening.end)
         self._headers.append(opening.start)
-        self._line += opening.blank + 1
+        self._line = opening.blank + 1
         self._counts += LogCounts(header=1, blank=opening.blank, unknown_columns=opening.header.unknown)
         return True
 
