@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from finops_core.analyzer import Analyzer
     from finops_core.call import COLUMNS, EVENT_SCHEMA, SCHEMA, SIMULATED_SQL
     from finops_core.catalog import UNBILLED_STATUS, Catalog, MarketModel, Price, Rate, UnknownPriceError
     from finops_core.errors import FinopsError, InputRefusedError, PluginError, UsageError, nearest
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from finops_core.money import NANO, split, usd
     from finops_core.plugin_base import Plugin, hookimpl
     from finops_core.report import (
-        Analyzer,
         Axis,
         Chart,
         Column,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from finops_core.wording import count, dollars, listing, percent, plural, signed_dollars
 
 _HOMES = {
+    "finops_core.analyzer": ("Analyzer",),
     "finops_core.call": ("COLUMNS", "EVENT_SCHEMA", "SCHEMA", "SIMULATED_SQL"),
     "finops_core.catalog": ("UNBILLED_STATUS", "Catalog", "MarketModel", "Price", "Rate", "UnknownPriceError"),
     "finops_core.errors": ("FinopsError", "InputRefusedError", "PluginError", "UsageError", "nearest"),
@@ -44,7 +45,6 @@ _HOMES = {
     "finops_core.money": ("NANO", "split", "usd"),
     "finops_core.plugin_base": ("Plugin", "hookimpl"),
     "finops_core.report": (
-        "Analyzer",
         "Axis",
         "Chart",
         "Column",

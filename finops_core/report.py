@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pyarrow as pa
 from pydantic import (
@@ -27,7 +27,6 @@ from pydantic import (
 
 from finops_core.errors import PluginError
 from finops_core.money import usd
-from finops_core.plugin_base import Plugin
 
 SCHEMA_VERSION = 1
 MAX_ROWS = 20_000
@@ -454,32 +453,3 @@ def checked(result: Any) -> Report:
         first = e.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise PluginError(f"analyze returned a report that breaks the contract: {place}: {first['msg']}") from e
-
-
-class Analyzer(Plugin):
-    """Base of analyzers: what their report is called and for whom it is, whatever its state.
-
-    A subclass sets the class variables and implements the ``analyze(calls)`` hook, marked with ``@hookimpl``.
-    """
-
-    report_name: ClassVar[str]
-    title: ClassVar[str]
-    capability: ClassVar[str] = ""
-    audience: ClassVar[str] = ""
-    question: ClassVar[str] = ""
-
-    def report(self, *, answer: str, **fields: Any) -> Report:
-        """A report with this analyzer's name, title, capability, audience and question filled in."""
-        return Report(
-            name=self.report_name,
-            title=self.title,
-            capability=self.capability,
-            audience=self.audience,
-            question=self.question,
-            answer=answer,
-            **fields,
-        )
-
-    def empty(self, why: str = "No calls yet.") -> Report:
-        """The report on a log (or a period) without calls."""
-        return self.report(answer=why, state="empty")

@@ -19,7 +19,7 @@ FLOORS = (
     {"settings"},
     {"catalog", "encoding", "calllog", "foreign_csv"},
     {"ledger", "report"},
-    {"simulation"},
+    {"simulation", "analyzer"},
     {"site"},
     {"hookspecs"},
     {"plugins"},

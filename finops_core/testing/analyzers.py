@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from finops_core.analyzer import Analyzer
 from finops_core.ledger.calls import Calls, PeriodChoice
-from finops_core.report import MAX_ROWS, Analyzer, Report, Table
+from finops_core.report import MAX_ROWS, Report, Table
 from finops_core.simulation import AICallSimulator
 from finops_core.testing.calls import calls_from
 from finops_core.testing.contract import broken, instance_of, require
