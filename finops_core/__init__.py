@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from finops_core.plugin_base import Plugin, hookimpl
     from finops_core.report import (
         Axis,
+        Breakdown,
         Chart,
         Column,
         Failure,
@@ -46,6 +47,7 @@ _HOMES = {
     "finops_core.plugin_base": ("Plugin", "hookimpl"),
     "finops_core.report": (
         "Axis",
+        "Breakdown",
         "Chart",
         "Column",
         "Failure",
@@ -78,6 +80,7 @@ __all__ = [
     "AICallSimulator",
     "Analyzer",
     "Axis",
+    "Breakdown",
     "Budget",
     "Calendar",
     "Calls",

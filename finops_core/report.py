@@ -298,6 +298,20 @@ class Point(_Data):
     """Marked as on the frontier."""
 
 
+class Breakdown(_Data):
+    """What the values of a chart are made of, by columns of the call log, so that a page can show what a filter leaves.
+
+    The rows of a category add up to its values, to the last digit for dollars. Rates and percentiles do not add up:
+    they can be told apart only where each category has one row.
+    """
+
+    by: tuple[str, ...]
+    """The columns, such as ``("provider", "model")``."""
+    rows: tuple[tuple[Cell, ...], ...]
+    """In each a category (or the label of a point), a name for each column, ``None`` where calls have none, and a
+    value for each series."""
+
+
 class Chart(_Data):
     """A chart that answers the question in its title.
 
@@ -328,6 +342,8 @@ class Chart(_Data):
     dimension: str = ""
     """The column of the call log that the categories stand for, so that pages can filter by it; those along an axis of
     dates or times can be filtered by day without it."""
+    breakdowns: tuple[Breakdown, ...] = ()
+    """Further ways to filter it; a page uses the one that knows most of what is asked for."""
 
     @model_validator(mode="before")
     @classmethod
@@ -341,7 +357,13 @@ class Chart(_Data):
             fields = {f: getattr(s, f) for f in Series.model_fields} if isinstance(s, Series) else dict(s)
             fields["values"] = tuple(cell(v, y.unit) for v in fields["values"])
             typed.append(fields)
-        return {**data, "y": y, "series": tuple(typed)}
+        breakdowns = []
+        for b in data.get("breakdowns", ()):
+            breakdown = b if isinstance(b, Breakdown) else Breakdown.model_validate(b)
+            names = 1 + len(breakdown.by)
+            rows = tuple((*row[:names], *(cell(v, y.unit) for v in row[names:])) for row in breakdown.rows)
+            breakdowns.append({"by": breakdown.by, "rows": rows})
+        return {**data, "y": y, "series": tuple(typed), "breakdowns": tuple(breakdowns)}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -356,7 +378,32 @@ class Chart(_Data):
                     f"chart {self.id!r}: series {series.name!r} has {len(series.values)} values "
                     f"for {len(self.categories)} categories"
                 )
+        for breakdown in self.breakdowns:
+            self._check_breakdown(breakdown)
         return self
+
+    def _check_breakdown(self, breakdown: Breakdown) -> None:
+        what = f"chart {self.id!r}: its breakdown by {', '.join(breakdown.by)}"
+        categories = [p.label for p in self.points] or list(self.categories)
+        names = 1 + len(breakdown.by)
+        parts: dict[Cell, list[tuple[Cell, ...]]] = {category: [] for category in categories}
+        if len(parts) < len(categories):
+            raise ValueError(f"{what} needs categories that differ")
+        for row in breakdown.rows:
+            if len(row) != names + len(self.series) or row[0] not in parts:
+                raise ValueError(f"{what} has the row {row!r}; it needs a category, {names - 1} names, and values")
+            parts[row[0]].append(row[names:])
+        for i, series in enumerate(self.series):
+            for category, value in zip(categories, series.values, strict=True):
+                added = sum(_number(part[i]) for part in parts[category])
+                exact = self.y.unit == "usd"
+                if not (added == _number(value) if exact else math.isclose(added, _number(value), rel_tol=1e-9)):
+                    raise ValueError(f"{what} gives {added} for {category!r}, the chart {value}")
+
+
+def _number(value: Cell) -> Number:
+    """A value of a chart to add up; the unknown adds nothing."""
+    return value if isinstance(value, (int, float, Decimal)) else 0
 
 
 Block = Annotated[Chart | Table, Field(discriminator="type")]
