@@ -70,6 +70,8 @@ def cell(value: Any, unit: Unit) -> Cell:
     if value is None:
         return None
     if unit in TEXT_UNITS:
+        if type(value) is str:
+            return value
         if isinstance(value, datetime):
             return value.strftime("%Y-%m-%dT%H:%M:%SZ") if unit == "time" else value.strftime("%Y-%m-%d")
         if isinstance(value, date):
@@ -308,7 +310,7 @@ class Breakdown(_Data):
     by: tuple[str, ...]
     """The columns, such as ``("provider", "model")``."""
     rows: tuple[tuple[Cell, ...], ...]
-    """In each a category (or the label of a point), a name for each column, ``None`` where calls have none, and a
+    """In each the position of a category (or point), a name for each column, ``None`` where calls have none, and a
     value for each series."""
 
 
@@ -384,18 +386,16 @@ class Chart(_Data):
 
     def _check_breakdown(self, breakdown: Breakdown) -> None:
         what = f"chart {self.id!r}: its breakdown by {', '.join(breakdown.by)}"
-        categories = [p.label for p in self.points] or list(self.categories)
         names = 1 + len(breakdown.by)
-        parts: dict[Cell, list[tuple[Cell, ...]]] = {category: [] for category in categories}
-        if len(parts) < len(categories):
-            raise ValueError(f"{what} needs categories that differ")
+        parts: list[list[tuple[Cell, ...]]] = [[] for _ in self.points or self.categories]
         for row in breakdown.rows:
-            if len(row) != names + len(self.series) or row[0] not in parts:
-                raise ValueError(f"{what} has the row {row!r}; it needs a category, {names - 1} names, and values")
-            parts[row[0]].append(row[names:])
+            position = row[0] if len(row) == names + len(self.series) else None
+            if not isinstance(position, int) or not 0 <= position < len(parts):
+                raise ValueError(f"{what} has the row {row!r}; it needs a position, {names - 1} names, and values")
+            parts[position].append(row[names:])
         for i, series in enumerate(self.series):
-            for category, value in zip(categories, series.values, strict=True):
-                added = sum(_number(part[i]) for part in parts[category])
+            for category, value, of_category in zip(self.categories, series.values, parts, strict=True):
+                added = sum(_number(part[i]) for part in of_category)
                 exact = self.y.unit == "usd"
                 if not (added == _number(value) if exact else math.isclose(added, _number(value), rel_tol=1e-9)):
                     raise ValueError(f"{what} gives {added} for {category!r}, the chart {value}")
