@@ -19,7 +19,12 @@ def usd(value: Decimal | int | float | str) -> Decimal:
     Raises:
         ValueError: The value is not a finite number.
     """
-    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(str(value))
+    if isinstance(value, Decimal):
+        if value.same_quantum(NANO):  # as nearly all are
+            return value
+        number = value
+    else:
+        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(str(value))
     if not number.is_finite():
         raise ValueError(f"not a finite amount of money: {value}")
     return number.quantize(NANO, context=EXACT)
