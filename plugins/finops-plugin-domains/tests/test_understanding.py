@@ -101,6 +101,28 @@ def test_a_small_log_by_hand() -> None:
     assert "Nothing is compared" in section(report, "change").text
 
 
+def test_charts_tell_what_each_model_and_customer_adds() -> None:
+    rows = [
+        {"customer_id": "ada", "input_tokens": 10, "cost_usd": 3},
+        {"customer_id": "bob", "input_tokens": 4, "cache_read_tokens": 1, "cost_usd": 1, "model": "gpt-4.1"},
+        {"customer_id": "bob", "output_tokens": 7, "cost_usd": 2, "timestamp": START + timedelta(days=1)},
+        {"customer_id": "bob", "output_tokens": 7, "cost_usd": 5, "timestamp": START + timedelta(days=1)},
+    ]
+    gpt_5, gpt_41 = ("openai", "gpt-5"), ("openai", "gpt-4.1")
+
+    def rows_of(chart: str, which: int = 0) -> tuple:
+        return table(report, chart).breakdowns[which].rows
+
+    report = analyze(calls_from(rows))
+    assert rows_of("cost-per-day") == ((0, *gpt_5, 3), (0, *gpt_41, 1), (1, *gpt_5, 7))
+    assert rows_of("tokens-per-day") == ((0, *gpt_5, 10, 0, 0), (0, *gpt_41, 3, 1, 0), (1, *gpt_5, 0, 0, 14))
+    assert rows_of("cost-by-model") == ((0, *gpt_5, 10), (1, *gpt_41, 1))
+    report = analyze(calls_from(steady(28, per_day=2, cost="0.01", whale=3)))
+    moved = {row[1]: row[-1] for row in rows_of("change-waterfall", 1) if row[0] == 1}
+    # 3 calls more on each of the last 14 days, all of the whale: 3 x 14 x $0.01 of volume.
+    assert moved == {"whale": Decimal("0.42"), "c0": 0, "c1": 0}
+
+
 def test_every_breakdown_adds_up_to_the_total() -> None:
     report = analyze(calls_from(steady(30, cost="0.000000001", whale=3)))
     spend = metric(report, "spend").value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from finops_core import (
     Axis,
+    Breakdown,
     Calls,
     Catalog,
     Chart,
@@ -149,7 +150,7 @@ def switches(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evi
         )
     blocks: list[Chart | Table] = []
     if rows:
-        top = potential.switches[:CHARTED]
+        top, ends = potential.switches[:CHARTED], 1 if least == most else 2
         blocks.append(
             Chart(
                 id="switches-chart",
@@ -163,7 +164,16 @@ def switches(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evi
                 series=(
                     Series(name=length(most).capitalize(), values=tuple(o.saving(CAUTIOUS) for *_, o in top)),
                     Series(name=length(least).capitalize(), values=tuple(o.saving(HOPEFUL) for *_, o in top)),
-                )[: 1 if least == most else 2],
+                )[:ends],
+                breakdowns=(
+                    Breakdown(
+                        by=("task_type", "provider", "model"),
+                        rows=tuple(
+                            (i, *use, *(o.saving(CAUTIOUS), o.saving(HOPEFUL))[:ends])
+                            for i, (use, _, o) in enumerate(top)
+                        ),
+                    ),
+                ),
             )
         )
         blocks.append(

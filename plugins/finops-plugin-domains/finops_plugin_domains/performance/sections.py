@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from finops_core import (
     Axis,
+    Breakdown,
     Calls,
     Chart,
     Column,
@@ -22,15 +23,13 @@ from finops_core import (
 )
 from finops_plugin_domains.performance.frontier import Beaten
 from finops_plugin_domains.performance.service import MODEL, TIMED, Failures, Names, Service, Services, duration
-from finops_plugin_domains.understanding.breakdown import LABELS, dimension_columns, label
+from finops_plugin_domains.understanding.breakdown import LABELS, MOST_BARS, dimension_columns, label
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONDAY = "2026-01-05"
 
 FEWEST_FOR_P95 = 20
 """Calls below which a 95th percentile is not worth showing: one in twenty is less than one."""
-
-MOST_BARS = 15
 
 _BY = (MODEL, ("provider",), ("task_type",))
 
@@ -71,8 +70,14 @@ def speed_section(services: Services) -> Section:
             Series(name="p50", values=tuple(s.p50 for s in timed)),
             Series(name="p95", values=tuple(s.p95 for s in timed)),
         ),
+        breakdowns=(_by_model(timed, lambda s: (s.p50, s.p95)),),
     )
     return Section(id="speed", title="How fast are the models?", text=text, blocks=(chart, *tables))
+
+
+def _by_model(services: Sequence[Service], values: Callable[[Service], tuple[float | None, ...]]) -> Breakdown:
+    """Whose bar or point each is, in a chart of models; a model has one, so that rates can be told apart."""
+    return Breakdown(by=MODEL, rows=tuple((i, *s.names, *values(s)) for i, s in enumerate(services)))
 
 
 def _table(group: tuple[str, ...], services: Sequence[Service]) -> Table:
@@ -124,6 +129,7 @@ def frontier_section(
             text=f"No model has {plural(min_calls, 'successful call')} with a known latency and tokens, so none is "
             "compared.",
         )
+    candidates = sorted(candidates, key=lambda s: str(s.names))
     best = [label(s.names) for s in candidates if s.names in frontier]
     if len(candidates) == 1:
         text = f"Only {best[0]} has {plural(min_calls, 'call')} or more: there is nothing to compare it with."
@@ -146,8 +152,9 @@ def frontier_section(
             Point(
                 label=label(s.names), x=float(s.cost_per_1k_tokens or 0), y=s.p50 or 0.0, highlight=s.names in frontier
             )
-            for s in sorted(candidates, key=lambda s: str(s.names))
+            for s in candidates
         ),
+        breakdowns=(_by_model(candidates, lambda _: ()),),
     )
     table = Table.of(
         "beaten-models",
@@ -206,6 +213,7 @@ def error_section(services: Services, failures: Sequence[Failures]) -> Section:
         y=Axis(label="Error rate", unit="percent"),
         categories=tuple(label(s.names) for s in failing),
         series=(Series(name="Error rate", values=tuple(s.error_percent for s in failing)),),
+        breakdowns=(_by_model(failing, lambda s: (s.error_percent,)),),
     )
     table = Table.of(
         "failed-calls",
@@ -256,6 +264,7 @@ def sla_section(services: Services, settings: Settings) -> Section:
             Series(name="Kept", values=tuple(s.sla_percent for s in shown)),
             Series(name="Target", values=(target,) * len(shown), role="reference"),
         ),
+        breakdowns=(_by_model(shown, lambda s: (s.sla_percent, target)),),
     )
     tables = tuple(_sla_table(group, services[group]) for group in (MODEL, ("task_type",)))
     return Section(id="sla", title=title, text=text, blocks=(chart, *tables))

@@ -26,7 +26,14 @@ from finops_core import (
     percent,
     plural,
 )
-from finops_plugin_domains.understanding.breakdown import Groups, break_down, label, spend_section, tokens_section
+from finops_plugin_domains.understanding.breakdown import (
+    Groups,
+    break_down,
+    by_model,
+    label,
+    spend_section,
+    tokens_section,
+)
 from finops_plugin_domains.understanding.cost_change import CostChange, cost_change
 from finops_plugin_domains.understanding.days import Days, days_of
 from finops_plugin_domains.understanding.forecast import Forecast, forecast
@@ -69,7 +76,7 @@ class UnderstandingAnalyzer(Analyzer):
         days = days_of(calls, self.history_days)
         groups = break_down(calls, days.models_of(calls.period))
         expected = self._forecast(days)
-        within = days.of(calls.period)
+        daily = days.models_by_day(calls.period)
         dates = [str(calls.period.first + timedelta(days=i)) for i in range(calls.period.days)]
         change = cost_change(calls, days.model_names)
         findings = [
@@ -85,9 +92,9 @@ class UnderstandingAnalyzer(Analyzer):
             metrics=_metrics(groups, days, change, expected),
             findings=findings or [self._quiet(groups, calls)],
             sections=(
-                _daily_section(dates, within),
+                _daily_section(dates, daily),
                 spend_section(groups),
-                tokens_section(groups, dates, within),
+                tokens_section(groups, dates, daily),
                 Section(id="change", title="Why did cost move?", text=calls.comparison_text)
                 if change is None
                 else change_section(change),
@@ -97,7 +104,7 @@ class UnderstandingAnalyzer(Analyzer):
             assumptions=_assumptions(days, self.interval_percent),
             comparison=calls.comparison_text,
             headline="spend",
-            sparkline=tuple(float(u.cost) for u in within),
+            sparkline=tuple(float(added(models).cost) for models in daily),
         )
 
     def _forecast(self, days: Days) -> Forecast | None:
@@ -164,8 +171,8 @@ class UnderstandingAnalyzer(Analyzer):
         )
 
 
-def _daily_section(dates: Sequence[str], daily: Sequence[Usage]) -> Section:
-    costs = [u.cost for u in daily]
+def _daily_section(dates: Sequence[str], daily: Sequence[Sequence[Usage]]) -> Section:
+    costs = [added(models).cost for models in daily]
     dearest = max(range(len(costs)), key=lambda i: (costs[i], -i))
     mean = sum(costs, Decimal(0)) / len(costs)
     text = f"A day cost {dollars(mean)} on average; the dearest, {dates[dearest]}, cost {dollars(costs[dearest])}."
@@ -181,6 +188,7 @@ def _daily_section(dates: Sequence[str], daily: Sequence[Usage]) -> Section:
         y={"label": "Cost", "unit": "usd"},
         categories=tuple(dates),
         series=({"name": "Cost", "values": costs},),
+        breakdowns=(by_model(daily, lambda u: u.cost),),
     )
     return Section(id="days", title="What did each day cost?", text=text, blocks=(chart,))
 

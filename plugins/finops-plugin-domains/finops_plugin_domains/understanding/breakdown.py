@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from finops_core import Calls, Chart, Column, Section, Table, count, dollars, listing, percent, plural
+from finops_core import Breakdown, Calls, Chart, Column, Section, Table, count, dollars, listing, percent, plural
 from finops_plugin_domains.understanding.usage import SUMS, Usage, added, grouped, ranked, usage
 
 Groups = dict[tuple[str, ...], list[Usage]]
@@ -30,6 +31,10 @@ LABELS = {
     "task_type": "Task",
 }
 """What a dimension is called in a heading."""
+
+
+MOST_BARS = 15
+"""Models that a chart shows."""
 
 
 def break_down(calls: Calls, models: Sequence[Usage]) -> Groups:
@@ -69,11 +74,24 @@ def dimension_columns(dimension: Sequence[str]) -> list[Column]:
     return [Column(name=c, label=LABELS[c], role="dimension", dimension=c) for c in dimension]
 
 
+def by_model(categories: Sequence[Sequence[Usage]], *values: Callable[[Usage], Any]) -> Breakdown:
+    """A chart's values by provider and model.
+
+    Args:
+        categories: For each category of the chart its usage by provider and model.
+        values: For each series of the chart what it shows of a usage.
+    """
+    rows = [
+        (i, *u.names, *(value(u) for value in values)) for i, usages in enumerate(categories) for u in ranked(usages)
+    ]
+    return Breakdown(by=("provider", "model"), rows=tuple(rows))
+
+
 def spend_section(groups: Groups) -> Section:
     """Cost, calls and tokens along every dimension, each table adding up to the total."""
     (total,) = groups[()]
     tables = [_table(dimension, groups[dimension], total) for dimension in DIMENSIONS]
-    models = groups["provider", "model"][:12]
+    models = groups["provider", "model"][:MOST_BARS]
     chart = Chart(
         id="cost-by-model",
         kind="bar",
@@ -84,6 +102,7 @@ def spend_section(groups: Groups) -> Section:
         y={"label": "Cost", "unit": "usd"},
         categories=tuple(label(u.names) for u in models),
         series=({"name": "Cost", "values": [u.cost for u in models]},),
+        breakdowns=(by_model([[u] for u in models], lambda u: u.cost),),
     )
     text = " ".join(_dearest(noun, groups[dimension], total) for noun, dimension in _NOUNS)
     return Section(id="spend", title="What is the money spent on?", text=text, blocks=(chart, *tables))
@@ -137,8 +156,14 @@ def _table(dimension: tuple[str, ...], rows: Sequence[Usage], total: Usage) -> T
     )
 
 
-def tokens_section(groups: Groups, days: Sequence[str], daily: Sequence[Usage]) -> Section:
-    """Tokens in, out and cached, and what a thousand of them cost."""
+def tokens_section(groups: Groups, days: Sequence[str], daily: Sequence[Sequence[Usage]]) -> Section:
+    """Tokens in, out and cached, and what a thousand of them cost.
+
+    Args:
+        groups: As :func:`break_down` returns them.
+        days: The period's dates.
+        daily: The usage of each by provider and model.
+    """
     (total,) = groups[()]
     if not total.tokens:
         return Section(id="tokens", title="What do tokens cost?", text="None of the calls used any tokens.")
@@ -169,14 +194,20 @@ def tokens_section(groups: Groups, days: Sequence[str], daily: Sequence[Usage]) 
         x={"label": "Day", "unit": "date"},
         y={"label": "Tokens", "unit": "tokens"},
         categories=tuple(days),
-        series=(
-            {"name": "Input, not read from a cache", "values": [u.input_tokens - u.cache_read_tokens for u in daily]},
-            {"name": "Input, read from a cache", "values": [u.cache_read_tokens for u in daily]},
-            {"name": "Output", "values": [u.output_tokens for u in daily]},
-        ),
+        series=[
+            {"name": name, "values": [value(added(models)) for models in daily]} for name, value in _STACKED_TOKENS
+        ],
+        breakdowns=(by_model(daily, *(value for _, value in _STACKED_TOKENS)),),
         stacked=True,
     )
     return Section(id="tokens", title="What do tokens cost?", text=_tokens_text(groups, total), blocks=(chart, table))
+
+
+_STACKED_TOKENS: tuple[tuple[str, Callable[[Usage], int]], ...] = (
+    ("Input, not read from a cache", lambda u: u.input_tokens - u.cache_read_tokens),
+    ("Input, read from a cache", lambda u: u.cache_read_tokens),
+    ("Output", lambda u: u.output_tokens),
+)
 
 
 def _tokens_text(groups: Groups, total: Usage) -> str:

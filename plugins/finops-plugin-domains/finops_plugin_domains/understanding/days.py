@@ -50,11 +50,14 @@ class Days:
         start = (period.first - self.first).days
         return [self.usage[i] if 0 <= i < len(self.usage) else added(()) for i in range(start, start + period.days)]
 
+    def models_by_day(self, period: Period) -> list[tuple[Usage, ...]]:
+        """The usage of every day of a period by provider and model; nothing on days outside of these."""
+        start = (period.first - self.first).days
+        return [self.models[i] if 0 <= i < len(self.models) else () for i in range(start, start + period.days)]
+
     def models_of(self, period: Period) -> list[Usage]:
         """The usage of a period by provider and model, the dearest first."""
-        start = max(0, (period.first - self.first).days)
-        end = (period.last - self.first).days + 1
-        return grouped((u for day in self.models[start:end] for u in day), 2)
+        return grouped((u for day in self.models_by_day(period) for u in day), 2)
 
     @property
     def model_names(self) -> set[tuple[str, str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from finops_core import (
+    Breakdown,
     Calls,
     Chart,
     Column,
@@ -69,7 +71,7 @@ def change_section(change: CostChange) -> Section:
             )
         ).strip()
         + _unpriced_text(change, total),
-        blocks=(_waterfall(total, comparison), *(_table(g, groups[g]) for g in GROUPINGS)),
+        blocks=(_waterfall(total, comparison, groups), *(_table(g, groups[g]) for g in GROUPINGS)),
     )
 
 
@@ -144,7 +146,8 @@ def _unpriced_text(change: CostChange, total: Movement) -> str:
     )
 
 
-def _waterfall(total: Movement, comparison: Comparison) -> Chart:
+def _waterfall(total: Movement, comparison: Comparison, groups: Mapping[tuple[str, ...], list[Movement]]) -> Chart:
+    steps = ("previous", *EFFECTS, "current")
     return Chart(
         id="change-waterfall",
         kind="waterfall",
@@ -156,7 +159,14 @@ def _waterfall(total: Movement, comparison: Comparison) -> Chart:
         x={"label": "Step"},
         y={"label": "Cost", "unit": "usd"},
         categories=(str(comparison.previous), *(e.capitalize() for e in EFFECTS), str(comparison.current)),
-        series=({"name": "Cost", "values": [total.previous, *(getattr(total, e) for e in EFFECTS), total.current]},),
+        series=({"name": "Cost", "values": [getattr(total, step) for step in steps]},),
+        breakdowns=[
+            Breakdown(
+                by=grouping,
+                rows=[(i, *m.names, getattr(m, step)) for m in groups[grouping] for i, step in enumerate(steps)],
+            )
+            for grouping in (("provider", "model"), ("customer_id",))
+        ],
     )
 
 
