@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from finops_core.call import COLUMNS, EVENT_SCHEMA, SCHEMA, SIMULATED_SQL
     from finops_core.catalog import UNBILLED_STATUS, Catalog, MarketModel, Price, Rate, UnknownPriceError
     from finops_core.errors import FinopsError, InputRefusedError, PluginError, UsageError, nearest
-    from finops_core.ledger.calls import Calls, Comparison, LogCounts, Period, PeriodChoice
+    from finops_core.ledger.calls import Calls, Comparison, LogCounts, Period, PeriodChoice, read_once
     from finops_core.money import NANO, split, usd
     from finops_core.plugin_base import Plugin, hookimpl
     from finops_core.report import (
@@ -42,7 +42,7 @@ _HOMES = {
     "finops_core.call": ("COLUMNS", "EVENT_SCHEMA", "SCHEMA", "SIMULATED_SQL"),
     "finops_core.catalog": ("UNBILLED_STATUS", "Catalog", "MarketModel", "Price", "Rate", "UnknownPriceError"),
     "finops_core.errors": ("FinopsError", "InputRefusedError", "PluginError", "UsageError", "nearest"),
-    "finops_core.ledger.calls": ("Calls", "Comparison", "LogCounts", "Period", "PeriodChoice"),
+    "finops_core.ledger.calls": ("Calls", "Comparison", "LogCounts", "Period", "PeriodChoice", "read_once"),
     "finops_core.money": ("NANO", "split", "usd"),
     "finops_core.plugin_base": ("Plugin", "hookimpl"),
     "finops_core.report": (
@@ -122,6 +122,7 @@ __all__ = [
     "nearest",
     "percent",
     "plural",
+    "read_once",
     "signed_dollars",
     "split",
     "usd",

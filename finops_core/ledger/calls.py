@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cached_property, partial
-from typing import Any, Self
+from functools import cached_property, partial, wraps
+from typing import Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import duckdb
 import pyarrow as pa
@@ -20,6 +21,8 @@ from finops_core.errors import UsageError
 from finops_core.money import EXACT, usd
 from finops_core.settings import Settings
 from finops_core.wording import plural
+
+T = TypeVar("T")
 
 COMPARED_DAYS = 14
 """Without a period before, this many last days are compared with as many before them."""
@@ -341,6 +344,22 @@ class Calls:
         if last.before().first >= self.period.first:
             return Comparison(last, last.before())
         return None
+
+
+def read_once(read: Callable[[Calls], T]) -> Callable[[Calls], T]:
+    """Keep what a function reads from calls for as long as the calls themselves: several reports ask for the same.
+
+    What ``read`` returns must not be changed, and must not hold the calls.
+    """
+    kept: WeakKeyDictionary[Calls, T] = WeakKeyDictionary()
+
+    @wraps(read)
+    def reading(calls: Calls) -> T:
+        if calls not in kept:
+            kept[calls] = read(calls)
+        return kept[calls]
+
+    return reading
 
 
 def _opened(source: str, **options: Any) -> Calls:

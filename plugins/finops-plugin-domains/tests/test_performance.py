@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from finops_plugin_domains.performance.analyzer import PerformanceAnalyzer
 from finops_plugin_domains.performance.frontier import comparable, slowness, unbeaten
-from finops_plugin_domains.performance.service import MODEL, duration, service_of
+from finops_plugin_domains.performance.service import MODEL, duration, quality_of
 
 from finops_core import Calls, Finding, Report, Settings, Table
 from finops_core.testing import calls_from, check_analyzer
@@ -135,7 +135,7 @@ def test_slowness_weighs_tasks_by_calls() -> None:
         *model("a", [100] * 10, task_type="qa"),
         *model("b", [100] * 10, task_type="qa"),
     ]
-    services = service_of(calls_from(rows)).services
+    services = quality_of(calls_from(rows)).services
     # a: 200/100 on 30 calls and 100/100 on 10: (30 x 2 + 10 x 1) / 40 = 1.75. b: 0.5 and 1, ten each: 0.75.
     assert [(s.names[1], f) for s, f in slowness(services, 1)] == [("a", 1.75), ("b", 0.75)]
 
@@ -149,7 +149,7 @@ def test_the_frontier_is_what_no_other_model_beats() -> None:
         *model("late", [901] * 2, cost="0.001"),
         *model("tokenless", [1] * 2, cost=0, input_tokens=0, output_tokens=0),
     ]
-    services = service_of(calls_from(rows)).services
+    services = quality_of(calls_from(rows)).services
     assert {names[1] for names in unbeaten(comparable(services[MODEL], 1))} == {"cheap", "fast", "middle"}
 
 
@@ -295,8 +295,8 @@ def test_doubled_costs_double_dollars_and_leave_speed_alone(busy: pa.Table) -> N
 
 
 def test_failed_and_succeeded_calls_add_up_along_every_dimension(busy: pa.Table) -> None:
-    served = service_of(Calls.from_arrow(busy))
-    services, failures = served.services, served.failures
+    quality = quality_of(Calls.from_arrow(busy))
+    services, failures = quality.services, quality.failures
     (total,) = services[()]
     for group in services.values():
         for field in ("calls", "cost", "failed", "failed_cost", "judged", "missed", "missed_cost"):

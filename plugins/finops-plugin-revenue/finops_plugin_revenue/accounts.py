@@ -9,8 +9,8 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finops_core import Calls, Period
-from finops_plugin_revenue.revenue import CustomerRevenue, Subscriptions, UnknownRevenue, read_once, read_subscriptions
+from finops_core import Calls, Period, read_once
+from finops_plugin_revenue.revenue import CustomerRevenue, Subscriptions, UnknownRevenue, read_subscriptions
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,14 @@ a price in ``[tiers]``; nothing is assumed about the others.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property, lru_cache, wraps
-from typing import TypeVar
-from weakref import WeakKeyDictionary
+from functools import cached_property, lru_cache
 
-from finops_core import Calls, Period, split, usd
-
-T = TypeVar("T")
+from finops_core import Calls, Period, read_once, split, usd
 
 CACHED = 4096
 """Many customers share a tier and a first day, and exact fractions are slow."""
@@ -171,22 +167,6 @@ class Subscriptions:
         """What a customer paid in a period, US dollars; days of a tier without a price are not counted."""
         runs = self.by_customer[customer].over(period)
         return prorated(tuple((self.prices[t], first, last) for t, first, last in runs if t in self.prices))
-
-
-def read_once(read: Callable[[Calls], T]) -> Callable[[Calls], T]:
-    """Keep what is read from calls for as long as the calls themselves: several reports ask for the same.
-
-    What ``read`` returns must not be changed, and must not hold the calls.
-    """
-    kept: WeakKeyDictionary[Calls, T] = WeakKeyDictionary()
-
-    @wraps(read)
-    def reading(calls: Calls) -> T:
-        if calls not in kept:
-            kept[calls] = read(calls)
-        return kept[calls]
-
-    return reading
 
 
 @read_once

@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 from finops_core import Calls, usd
+from finops_plugin_domains.served import Served, percentiles, served
 
 Model = tuple[str, str]
 """Provider and model."""
 Use = tuple[str | None, str, str]
 """Task, provider and model."""
-
-SUCCESS = "success"
-"""The status of a call that did not fail."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +42,17 @@ class Record:
     first: date
 
     @classmethod
-    def of(cls, parts: Sequence[Mapping[str, Any]]) -> Self:
-        """Put together what the log says of each status."""
-        succeeded = [part for part in parts if part["status"] == SUCCESS]
-        failed = [part for part in parts if part["status"] != SUCCESS]
+    def of(cls, calls: Sequence[Served]) -> Self:
+        """Put together what the log says of the calls."""
+        failed = [some for some in calls if not some.succeeded]
+        median = percentiles((some for some in calls if some.succeeded), (0.5,))
         return cls(
-            _sum(parts, "calls"),
-            _sum(failed, "calls"),
-            succeeded[0]["latency"] if succeeded else None,
-            usd(_sum(parts, "cost")),
-            usd(_sum(failed, "cost")),
-            min(part["first"] for part in parts),
+            sum(some.calls for some in calls),
+            sum(some.calls for some in failed),
+            *(median or (None,)),
+            usd(sum(some.cost for some in calls)),
+            usd(sum(some.cost for some in failed)),
+            min(some.first for some in calls).date(),
         )
 
     @property
@@ -131,24 +129,20 @@ class Evidence:
 
     @classmethod
     def read(cls, calls: Calls) -> Evidence:
-        """In one pass over the calls of the period."""
-        rows = calls.rows(
-            """
-            SELECT task_type, provider, model, status, count(*) AS calls,
-                count(*) FILTER (WHERE cost_usd > 0) AS billed, sum(cost_usd) AS cost,
-                CAST(min(timestamp) AS DATE) AS first,
-                percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) AS latency
-            FROM calls GROUP BY task_type, provider, model, status
-            """
-        )
-        uses: dict[Use, list[dict[str, Any]]] = {}
-        failed: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-        for row in rows:
-            uses.setdefault((row["task_type"], row["provider"], row["model"]), []).append(row)
-            if row["status"] != SUCCESS:
-                failed.setdefault((row["status"], row["provider"], row["model"]), []).append(row)
+        """What the calls of the period say."""
+        uses: dict[Use, list[Served]] = {}
+        failed: dict[tuple[str, str, str], list[Served]] = {}
+        for some in served(calls)[0]:
+            uses.setdefault((some.task_type, some.provider, some.model), []).append(some)
+            if not some.succeeded:
+                failed.setdefault((some.status, some.provider, some.model), []).append(some)
         failures = [
-            Failures(*key, _sum(parts, "calls"), _sum(parts, "billed"), usd(_sum(parts, "cost")))
+            Failures(
+                *key,
+                sum(some.calls for some in parts),
+                sum(some.billed for some in parts),
+                usd(sum(some.cost for some in parts)),
+            )
             for key, parts in failed.items()
         ]
         return cls(
@@ -216,10 +210,6 @@ class Evidence:
             for model in models
             if (why := demands.refusal(self.records[use], self.records[(use[0], *model)]))
         }
-
-
-def _sum(rows: Sequence[Mapping[str, Any]], column: str) -> Any:
-    return sum(row[column] for row in rows)
 
 
 def step(use: Use, target: Model) -> str:

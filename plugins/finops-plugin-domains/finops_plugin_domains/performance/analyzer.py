@@ -24,7 +24,7 @@ from finops_core import (
 )
 from finops_plugin_domains.performance import sections
 from finops_plugin_domains.performance.frontier import Beaten, beaten, comparable, slowness, unbeaten
-from finops_plugin_domains.performance.service import MODEL, Served, Service, Services, duration, service_of
+from finops_plugin_domains.performance.service import MODEL, Quality, Service, Services, duration, quality_of
 from finops_plugin_domains.understanding.breakdown import label, named
 
 MOST_FINDINGS = 3
@@ -57,8 +57,8 @@ class PerformanceAnalyzer(Analyzer):
         """Report on how the calls of the period were served."""
         if calls.period is None or not calls.total:
             return self.empty(calls.empty_text)
-        served = service_of(calls)
-        services = served.services
+        quality = quality_of(calls)
+        services = quality.services
         (total,) = services[()]
         times = sections.times_of(calls)
         candidates = comparable(services[MODEL], self.min_calls)
@@ -72,12 +72,12 @@ class PerformanceAnalyzer(Analyzer):
         ]
         return self.report(
             answer=_answer(total, candidates, calls.settings),
-            metrics=_metrics(total, served, calls.settings),
+            metrics=_metrics(total, quality, calls.settings),
             findings=extrapolated(findings or [self._quiet(total)], calls.month_caveat),
             sections=(
                 sections.speed_section(services),
                 sections.frontier_section(candidates, unbeaten(candidates), losses, self.min_calls),
-                sections.error_section(services, served.failures),
+                sections.error_section(services, quality.failures),
                 sections.sla_section(services, calls.settings),
                 sections.when_section(times),
             ),
@@ -277,8 +277,8 @@ def _terms(s: Service) -> str:
     return f"median {duration(s.p50 or 0)}, {dollars(s.cost_per_1k_tokens or 0)} for 1k tokens"
 
 
-def _metrics(total: Service, served: Served, settings: Settings) -> list[Metric]:
-    now, before = served.current, served.previous
+def _metrics(total: Service, quality: Quality, settings: Settings) -> list[Metric]:
+    now, before = quality.current, quality.previous
     fields = (
         ("p50-latency", "p50 latency", "p50", "ms", "lower", "The median latency of successful calls."),
         ("p95-latency", "p95 latency", "p95", "ms", "lower", "19 of 20 successful calls were at most this slow."),

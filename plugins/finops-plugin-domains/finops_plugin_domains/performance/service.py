@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from finops_core import Calls
-from finops_plugin_domains.spans import membership, reported_spans
+from finops_plugin_domains.served import Served, percentiles, served
 
 Names = tuple[str | None, ...]
 
@@ -28,19 +27,6 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 
 TIMED = "status = 'success' AND latency_ms IS NOT NULL"
 """Calls whose latency counts. A failed call was not served, and an unknown latency is unknown, never 0."""
-
-# Grouped by status, so that success and failure are told apart without asking every call for every sum.
-_SUMS = """
-    status, count(*) AS calls, sum(cost_usd) AS cost, sum(input_tokens + output_tokens) AS tokens,
-    count(latency_ms) AS timed, coalesce(sum(latency_ms), 0) AS timed_ms,
-    sum(CASE WHEN latency_ms IS NULL THEN 0 ELSE output_tokens END) AS timed_output,
-    sum(CASE WHEN latency_ms IS NULL THEN cost_usd ELSE 0 END) AS untimed_cost,
-    sum(CASE WHEN latency_ms <= $sla_ms THEN 1 ELSE 0 END) AS on_time,
-    sum(CASE WHEN latency_ms <= $sla_ms THEN cost_usd ELSE 0 END) AS on_time_cost"""
-_OF_ALL = ("calls", "cost", "tokens")
-_OF_SUCCESSES = ("timed", "timed_ms", "timed_output", "untimed_cost", "on_time", "on_time_cost")
-
-_PERCENTILES = "percentile_cont($quantiles) WITHIN GROUP (ORDER BY latency_ms) AS latency"
 
 
 @dataclass(frozen=True)
@@ -153,7 +139,7 @@ class Failures:
 
 
 @dataclass(frozen=True)
-class Served:
+class Quality:
     """How the calls of the period and of both compared spans were served.
 
     Attributes:
@@ -169,108 +155,57 @@ class Served:
     previous: Service | None
 
 
-def service_of(calls: Calls) -> Served:
+def quality_of(calls: Calls) -> Quality:
     """Measure the service in the period and in both spans of the comparison.
 
     Args:
         calls: With at least one call in the period.
     """
-    spans = reported_spans(calls)
-    columns = GROUPS[-1]
-    rows = calls.rows(
-        f"SELECT {', '.join(columns)}, {membership(spans)}, {_SUMS} FROM history WHERE timestamp >= $start "
-        "GROUP BY ALL",
-        sla_ms=calls.settings.sla.latency_ms,
-        start=min(span.start for span in spans),
-    )
-    whole, *compared = ([row for row in rows if row[f"in_{i}"]] for i in range(len(spans)))
-    latencies = _latencies(calls)
+    whole, *compared = served(calls)
     services: Services = {}
     for group in GROUPS:
         services[group] = sorted(
-            (
-                _service(names, members, latencies.get((group, names), ()))
-                for names, members in _by(whole, group).items()
-            ),
+            (_service(names, rows) for names, rows in _by(whole, group).items()),
             key=lambda s: (-s.cost, -s.calls, *((name is None, name or "") for name in s.names)),
         )
-    failed = _by((row for row in whole if row["status"] != "success"), ("status", *MODEL))
+    failed = _by((row for row in whole if not row.succeeded), ("status", *MODEL))
     failures = [
-        Failures(
-            *(str(name) for name in names),
-            calls=sum(row["calls"] for row in members),
-            cost=sum((row["cost"] for row in members), Decimal(0)),
-        )
-        for names, members in failed.items()
+        Failures(*map(str, names), calls=sum(row.calls for row in rows), cost=_cost(row.cost for row in rows))
+        for names, rows in failed.items()
     ]
     failures.sort(key=lambda f: (-f.cost, -f.calls, f.status, f.provider, f.model))
-    current, previous = (
-        _service((), members, latency) if members else None
-        for members, latency in zip(compared or ([], []), _span_latencies(calls), strict=True)
-    )
-    return Served(services, failures, current, previous)
+    current, previous = (_service((), rows) if rows else None for rows in compared or ([], []))
+    return Quality(services, failures, current, previous)
 
 
-def _by(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
-    members: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+def _by(rows: Iterable[Served], columns: tuple[str, ...]) -> dict[Names, list[Served]]:
+    groups: dict[Names, list[Served]] = {}
     for row in rows:
-        members.setdefault(tuple(row[column] for column in columns), []).append(row)
-    return members
+        groups.setdefault(tuple(getattr(row, column) for column in columns), []).append(row)
+    return groups
 
 
-def _latencies(calls: Calls) -> dict[tuple[tuple[str, ...], Names], Sequence[float]]:
-    """The percentiles of every group that has timed calls."""
-    columns = GROUPS[-1]
-    absent = ", ".join(f"grouping({column}) AS no_{column}" for column in columns)
-    sets = ", ".join(f"({', '.join(group)})" for group in GROUPS)
-    found = {}
-    for row in calls.rows(
-        f"""
-        SELECT {", ".join(columns)}, {absent}, {_PERCENTILES} FROM calls WHERE {TIMED}
-        GROUP BY GROUPING SETS ({sets})
-        """,
-        quantiles=list(QUANTILES),
-    ):
-        group = tuple(column for column in columns if not row[f"no_{column}"])
-        found[group, tuple(row[column] for column in group)] = row["latency"] or ()
-    return found
-
-
-def _span_latencies(calls: Calls) -> tuple[Sequence[float], Sequence[float]]:
-    """The percentiles of the later and of the earlier span of the comparison; empty without timed calls."""
-    if calls.comparison is None:
-        return (), ()
-    rows = calls.rows(
-        f"""
-        SELECT timestamp >= $split AS late, {_PERCENTILES} FROM history
-        WHERE timestamp >= $first AND timestamp < $last AND {TIMED} GROUP BY 1
-        """,
-        quantiles=list(QUANTILES),
-        first=calls.comparison.previous.start,
-        split=calls.comparison.current.start,
-        last=calls.comparison.current.end,
-    )
-    latency = {row["late"]: row["latency"] for row in rows}
-    return latency.get(True, ()), latency.get(False, ())
-
-
-def _service(names: Names, rows: Iterable[Mapping[str, Any]], latency: Sequence[float]) -> Service:
-    every = list(rows)
-    successes = [row for row in every if row["status"] == "success"]
+def _service(names: Names, rows: Sequence[Served]) -> Service:
+    good = [row for row in rows if row.succeeded]
     return Service(
         names=names,
-        succeeded=sum(row["calls"] for row in successes),
-        succeeded_cost=_added(successes, "cost"),
-        latency=tuple(latency),
-        **{field: _added(every, field) for field in _OF_ALL},
-        **{field: _added(successes, field) for field in _OF_SUCCESSES},
+        calls=sum(row.calls for row in rows),
+        cost=_cost(row.cost for row in rows),
+        tokens=sum(row.tokens for row in rows),
+        succeeded=sum(row.calls for row in good),
+        succeeded_cost=_cost(row.cost for row in good),
+        timed=sum(len(row.latencies) for row in good),
+        timed_output=sum(row.timed_output for row in good),
+        timed_ms=sum(row.timed_ms for row in good),
+        on_time=sum(row.on_time for row in good),
+        on_time_cost=_cost(row.on_time_cost for row in good),
+        untimed_cost=_cost(row.untimed_cost for row in good),
+        latency=percentiles(good, QUANTILES),
     )
 
 
-def _added(rows: Iterable[Mapping[str, Any]], field: str) -> Any:
-    if field.endswith("cost"):
-        return sum((row[field] for row in rows), Decimal(0))
-    return sum(int(row[field]) for row in rows)
+def _cost(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, Decimal(0))
 
 
 def duration(ms: float) -> str:
