@@ -129,10 +129,10 @@ def test_reading_in_batches_sees_every_billed_call_once_and_sessions_whole(rows,
     assert content(BilledCalls(log, batch_calls=batch_calls)) == content(BilledCalls(log))
     billed = [row for row in rows if row["status"] == "success" or row["cost_usd"] > 0]
     assert sum(len(group.us) for group in BilledCalls(log, batch_calls=batch_calls)) == len(billed)
-    where: dict[str, set[int]] = {}
+    where: dict[int, set[int]] = {}
     parts = BilledCalls(log, batch_calls=batch_calls)
     for batch in range(parts._batches):
-        for session in set(parts._read(batch)["session_id"].to_pylist()) - {None}:
+        for session in {n for group in parts._read(batch) for n in group.session.tolist()} - {-1}:
             where.setdefault(session, set()).add(batch)
     assert all(len(batches) == 1 for batches in where.values())
 

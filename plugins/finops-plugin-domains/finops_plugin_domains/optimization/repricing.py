@@ -7,12 +7,12 @@ billed, and costs nothing on any model.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,8 @@ class ModelCalls:
         cache_write: Part of the input.
         logged: What the log says the call cost, nano-dollars.
         succeeded: False for a failed call that was billed.
-        session: A number for each session of a customer; -1 where there is none, or the call has too few input tokens.
+        session: A number for each session of a customer, 63 bits of a hash; -1 where there is none, or the call has too
+            few input tokens.
     """
 
     task: str | None
@@ -117,83 +118,51 @@ class BilledCalls:
         """Every billed call once; the calls of a session are in the same batch."""
         if self._batches == 1:
             if self._only is None:
-                self._only = list(_grouped(self._read(0)))
+                self._only = list(self._read(0))
             yield from self._only
         else:
             for batch in range(self._batches):
-                yield from _grouped(self._read(batch))
+                yield from self._read(batch)
 
-    def _read(self, batch: int) -> pa.Table:
+    def _read(self, batch: int) -> Iterator[ModelCalls]:
         part = ""
         if self._batches > 1:
             thing = "CASE WHEN session_id IS NULL THEN hash(timestamp) ELSE hash(session_id) END"
             part = f"AND abs({thing}) % $batches = $batch"
         values = {} if self._batches == 1 else {"batches": self._batches, "batch": batch}
-        return self._calls.sql(
+        # The lists of a group are filled together, call by call, so that they are in the same order.
+        table = self._calls.sql(
             f"""
-            SELECT timestamp, task_type, provider, model, input_tokens, output_tokens, cache_read_tokens,
-                cache_write_tokens, cost_usd, status = 'success' AS succeeded,
-                CASE WHEN input_tokens >= $prefix_tokens THEN session_id END AS session_id,
-                CASE WHEN input_tokens >= $prefix_tokens THEN customer_id END AS customer_id
+            SELECT task_type, provider, model, array_agg(timestamp) AS us, array_agg(input_tokens) AS input,
+                array_agg(output_tokens) AS output, array_agg(cache_read_tokens) AS cache_read,
+                array_agg(cache_write_tokens) AS cache_write, array_agg(cost_usd) AS logged,
+                array_agg(status = 'success') AS succeeded,
+                array_agg(CASE WHEN input_tokens >= $prefix_tokens AND session_id IS NOT NULL
+                          THEN hash(customer_id, session_id) END) AS session
             FROM {self._view}
             WHERE (status = 'success' OR cost_usd > 0) {part}
+            GROUP BY task_type, provider, model
             """,
             prefix_tokens=self._prefix_tokens,
             **values,
         )
+        lists = {name: table[name].combine_chunks() for name in _ARRAYS}
+        ends = lists["us"].offsets.to_numpy()
+        columns = {name: _numbers(array.values) for name, array in lists.items()}
+        names = (table[name].to_pylist() for name in ("task_type", "provider", "model"))
+        for task, provider, model, start, end in zip(*names, ends[:-1], ends[1:], strict=True):
+            yield ModelCalls(task, provider, model, **{name: values[start:end] for name, values in columns.items()})
 
 
-def _grouped(table: pa.Table) -> Iterator[ModelCalls]:
-    if not table.num_rows:
-        return
-    codes = np.zeros(table.num_rows, dtype=np.int64)
-    names = []
-    for column in ("task_type", "provider", "model"):
-        code, values = _encoded(table[column])
-        codes = codes * len(values) + code
-        names.append(values)
-    tasks, providers, models = names
-    session, sessions = _encoded(table["session_id"])
-    customer, _ = _encoded(table["customer_id"])
-    columns = {
-        "us": table["timestamp"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(),
-        "input": table["input_tokens"].to_numpy(),
-        "output": table["output_tokens"].to_numpy(),
-        "cache_read": table["cache_read_tokens"].to_numpy(),
-        "cache_write": table["cache_write_tokens"].to_numpy(),
-        "logged": _nanos(table["cost_usd"]),
-        "succeeded": table["succeeded"].to_numpy(),
-        "session": np.where(session == len(sessions) - 1, -1, customer * len(sessions) + session),
-    }
-    # A stable sort of small numbers is a radix sort, several times as fast as one of large ones.
-    order = np.argsort(codes.astype(np.min_scalar_type(codes.max(initial=0))), kind="stable")
-    codes, columns = codes[order], {name: values[order] for name, values in columns.items()}
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    for start, end in itertools.pairwise([*starts.tolist(), len(codes)]):
-        rest, model = divmod(int(codes[start]), len(models))
-        task, provider = divmod(rest, len(providers))
-        yield ModelCalls(
-            tasks[task],
-            str(providers[provider]),
-            str(models[model]),
-            **{name: values[start:end] for name, values in columns.items()},
-        )
-
-
-def _nanos(usd_column: pa.ChunkedArray) -> Int64s:
-    """DECIMAL(18,9) dollars as nano-dollars: such a decimal is a whole number of them."""
-    decimals = usd_column.cast(pa.decimal64(18, 9))
-    nanos: Int64s = pa.chunked_array([chunk.view(pa.int64()) for chunk in decimals.chunks], pa.int64()).to_numpy()
-    return nanos
-
-
-def _encoded(column: pa.ChunkedArray) -> tuple[Int64s, list[str | None]]:
-    """A number for each value, and what the numbers stand for; the last one stands for null."""
-    encoded = pc.dictionary_encode(column.cast(pa.string())).combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
-    values = [*encoded.dictionary.to_pylist(), None]
-    return encoded.indices.fill_null(len(values) - 1).cast(pa.int64()).to_numpy(), values
+def _numbers(values: pa.Array) -> npt.NDArray[Any]:
+    """A column of calls as numbers: microseconds, nano-dollars, and half of each hash; -1 where null."""
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.timestamp("us")).view(pa.int64())
+    elif pa.types.is_decimal(values.type):
+        values = values.cast(pa.decimal64(18, 9)).view(pa.int64())  # such a decimal is a whole number of them
+    elif pa.types.is_unsigned_integer(values.type):
+        values = pc.shift_right(values, pa.scalar(1, values.type)).cast(pa.int64()).fill_null(-1)
+    return values.to_numpy(zero_copy_only=False)
 
 
 @dataclass
