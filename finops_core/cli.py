@@ -22,11 +22,26 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 PLUGIN_FAILED = 3
 SHOWN_QUARANTINE = 10
+ALL_FAILED = "Every pattern failed: nothing was written."
 PACKAGES = {"serve": "finops-viewer", "export": "finops-viewer"}
 
 
 class Commands(click.Group):
     """The core's commands, and those of plugins, which are imported when they are called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for; what one of a plugin raises has the plugin's name."""
+        try:
+            return super().invoke(ctx)
+        except (FinopsError, OSError, click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as e:
+            found = next((f for f in _commands() if f.name == ctx.invoked_subcommand), None)
+            if found is None or found.name in self.commands or os.environ.get("FINOPS_DEBUG"):
+                raise
+            from finops_core.plugins.found import ContainedError
+
+            raise ContainedError(found.problem(e, f"finops {found.name}")) from e
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, sorted, without an import."""
@@ -79,6 +94,8 @@ def run(plugins: str | None, mixes: tuple[str, ...], log: Path, reports: Path, *
     patterns = _patterns(session, plugins, mixes)
     analyzers, publishers = session.load("analyzers"), session.load("publishers")
     simulated = session.simulate(patterns, log, request_from(**flags))
+    if not simulated["patterns"]:
+        return session.finish({**simulated, "log": None, "reports": []}, ALL_FAILED)
     publication, counts = session.refresh(log, reports, analyzers, publishers)
     rows = [
         {"name": r.name, "file": f"{r.name}.html", "state": r.state, "answer": r.answer}
@@ -93,7 +110,8 @@ def simulate(plugins: str | None, mixes: tuple[str, ...], log: Path, **flags: An
     """Write simulated calls to the log, and do no more."""
     session = _session(flags)
     simulated = session.simulate(_patterns(session, plugins, mixes), log, request_from(**flags))
-    return session.finish(simulated, f"The calls are in {log}.", f"Next: finops analyze --log {log}")
+    written = (f"The calls are in {log}.", f"Next: finops analyze --log {log}")
+    return session.finish(simulated, *(written if simulated["patterns"] else (ALL_FAILED,)))
 
 
 @finops.command()
@@ -156,25 +174,23 @@ def plugins_(ctx: click.Context, as_json: bool) -> int | None:
     """What is installed: name, kind, distribution, version."""
     if ctx.invoked_subcommand is not None:
         return None
-    from finops_core.plugins.finding import find
+    from finops_core.plugins.finding import core_problems, find
 
     findings = find()
+    problems = (*findings.problems, *core_problems(findings.found))
     if as_json:
         rows = [
             {"name": f.name, "kind": f.kind, "distribution": f.distribution, "version": f.version}
             for f in findings.found
         ]
-        problems = [
-            {"plugin": p.plugin, "distribution": p.distribution, "message": p.message} for p in findings.problems
-        ]
-        click.echo(json.dumps({"version": 1, "plugins": rows, "problems": problems}))
+        click.echo(json.dumps({"version": 1, "plugins": rows, "problems": [p.document() for p in problems]}))
     else:
         for f in findings.found:
             click.echo(f"{f.name:<16} {f.kind.removesuffix('s'):<10} {f.distribution:<26} {f.version}")
         click.echo("\nMore about one: finops plugins show NAME")
-        for p in findings.problems:
+        for p in problems:
             click.echo(p.line(), err=True)
-    return PLUGIN_FAILED if findings.problems else 0
+    return PLUGIN_FAILED if problems else 0
 
 
 @plugins_.command()

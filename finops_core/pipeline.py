@@ -169,7 +169,7 @@ def analyze(
     """
     calls = ledger.calls(settings=settings, choice=choice, events=read_events(ledger.log))
     made: list[tuple[LoadedPlugin, Report]] = []
-    failed: list[tuple[Problem, Any]] = [(problem, None) for problem in analyzers.problems]
+    failed: list[tuple[Problem, Any]] = [(problem, problem) for problem in analyzers.problems]
     for plugin in analyzers.plugins:
         if done:
             done(plugin.found.name)
@@ -331,11 +331,11 @@ def _refuse_repetition(log: Path, runs: Sequence[Run]) -> None:
 
 
 def _failed(problem: Problem, others: Mapping[str, Report], analyzer: Any) -> Report:
-    """The report of an analyzer that failed; it never takes the place of another one."""
+    """The report of an analyzer that failed, called as the analyzer says; it never takes the place of another one."""
     return Report(
         name=_free_name((getattr(analyzer, "report_name", None), problem.plugin), others),
         state="failed",
-        title=str(getattr(analyzer, "title", problem.plugin)),
+        title=str(getattr(analyzer, "title", "")) or problem.plugin,
         answer=f"This report could not be made: {problem.message}",
         failure=Failure(
             plugin=problem.plugin,

@@ -128,11 +128,7 @@ class Session:
         """
         code = PLUGIN_FAILED if self._problems else 0
         if self._as_json:
-            problems = [
-                {"plugin": p.plugin, "distribution": p.distribution, "version": p.version, "message": p.message}
-                for p in self._problems
-            ]
-            print_json({**document, "problems": problems})
+            print_json({**document, "problems": [problem.document() for problem in self._problems]})
         else:
             self.terminal.next_step(*next_step)
         return code

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from finops_core import UsageError
-from finops_core.plugins import GROUPS, check_settings, disabled_names, find, select, versions
+from finops_core.cli import finops
+from finops_core.plugins import CORE_COMMANDS, GROUPS, check_settings, disabled_names, find, select, versions
 from finops_core.settings import Settings
 
 OURS = {
@@ -123,6 +124,24 @@ def test_one_distribution_may_not_use_a_name_twice_in_a_group(fake_distribution)
     file.write_text("[finops.patterns]\nx = m:P\nx = m:Q\n")
     (problem,) = find().problems
     assert "stranger 1.0" in problem.line()
+
+
+def test_the_commands_of_the_core_are_nobody_elses():
+    assert set(finops.commands) == CORE_COMMANDS
+
+
+def test_a_command_that_is_called_like_one_of_the_core_is_told_and_not_used(fake_distribution):
+    fake_distribution(
+        "stranger", {"finops.commands": {"run": "m:run", "ran": "m:run"}, "finops.patterns": {"run": "m:P"}}
+    )
+    findings = find()
+    assert names(findings.found, "commands") == ["export", "ran", "serve"]
+    assert "run" in names(findings.found, "patterns")
+    (problem,) = findings.problems
+    assert problem.line() == (
+        "command 'run' of stranger 1.0: finops-core has a command 'run'; the one of stranger is not used. "
+        "Tell the authors of stranger."
+    )
 
 
 def test_unreadable_entry_points_are_reported_by_distribution_and_stop_nobody(fake_distribution):

@@ -134,28 +134,28 @@ class TestParameters:
         [
             (
                 {"weekend_facter": 4},
-                "plugin 'weekend': 'weekend_facter' is not a setting. Did you mean 'weekend_factor'?",
+                "'weekend_facter' is not a setting. Did you mean 'weekend_factor'?",
             ),
-            ({"weekend_factor": -1}, "plugin 'weekend': weekend_factor = -1: input should be greater than 0"),
-            ({"weekend_factor": "lots"}, "plugin 'weekend': weekend_factor = 'lots': input should be a valid number"),
+            ({"weekend_factor": -1}, "weekend_factor = -1: input should be greater than 0"),
+            ({"weekend_factor": "lots"}, "weekend_factor = 'lots': input should be a valid number"),
         ],
     )
     def test_a_wrong_one_is_told_before_anything_runs(self, strangers, parameters, message):
         with pytest.raises(UsageError) as error:
             load(chosen("patterns", "weekend"), Settings(plugins={"weekend": parameters}))
-        assert error.value.message.startswith(message)
+        assert error.value.message.startswith(f"pattern 'weekend' of finops-plugin-weekend 1.2.0: {message}")
         assert error.value.hint == "See finops plugins show weekend"
 
     def test_what_has_no_parameters_takes_none(self, fake_distribution):
         fake_distribution("stranger", {"finops.analyzers": {"plain": "plain"}}, modules={"plain": MODULE})
-        with pytest.raises(UsageError, match="plugin 'plain' has no parameters, but 'depth' is set"):
+        with pytest.raises(UsageError, match=r"'plain' of stranger 1.0 has no parameters, but 'depth' is set"):
             load(chosen("analyzers", "plain"), Settings(plugins={"plain": {"depth": 3}}))
 
     def test_a_default_that_the_plugin_itself_refuses_is_not_the_users_fault(self, strangers):
         for parameters in ({}, {"limit": 5}):
             loaded = load(chosen("analyzers", "wrong_default"), Settings(plugins={"wrong_default": parameters}))
             line = loaded.problems[0].line()
-            assert "construction failed: ValidationError: 1 validation error for WrongDefault days Input should" in line
+            assert "construction failed: WrongDefault.days: Input should be greater than 0. Tell the authors" in line
 
 
 class TestBrokenPlugins:
@@ -202,6 +202,31 @@ class TestBrokenPlugins:
         assert "raises_in_import.py" in problem.traceback
         assert problem.traceback.rstrip().endswith("RuntimeError: no licence for this machine")
 
+    def test_the_message_leads_to_the_last_line_of_the_plugins_own(self, fake_distribution):
+        source = (
+            "import json\nfrom finops_core import hookimpl\n\n\ndef parsed(text):\n    return json.loads(text)\n\n\n"
+            "@hookimpl\ndef analyze(calls):\n    return parsed('{')\n"
+        )
+        fake_distribution("stranger", {"finops.analyzers": {"odd": "odd_one"}}, modules={"odd_one": source})
+        loaded = load(chosen("analyzers", "odd"), Settings())
+        with pytest.raises(ContainedError) as error:
+            loaded.call(loaded.plugins[0], calls=None)
+        assert error.value.problem.message.startswith("analyze failed: JSONDecodeError: Expecting property name")
+        assert error.value.problem.message.endswith(" (odd_one.py:6)")
+
+    @pytest.mark.parametrize("isolate", [False, True])
+    @pytest.mark.parametrize("fault", ["model_post_init(self, context)", "analyse(self, calls)"])
+    def test_a_class_that_was_imported_says_what_its_report_would_have_been_called(
+        self, fake_distribution, fault, isolate
+    ):
+        source = (
+            "from finops_core import Analyzer, hookimpl\n\nclass Late(Analyzer):\n    report_name = 'team_costs'\n"
+            f"    title = 'Costs of teams'\n    @hookimpl\n    def {fault}:\n        raise OSError('no')\n"
+        )
+        fake_distribution("stranger", {"finops.analyzers": {"late": "late:Late"}}, modules={"late": source})
+        (problem,) = load(chosen("analyzers", "late"), Settings(), isolate=isolate).problems
+        assert (problem.plugin, problem.report_name, problem.title) == ("late", "team_costs", "Costs of teams")
+
     def test_an_error_without_words_is_told_by_its_type(self, strangers):
         (found,) = chosen("analyzers", "raises")
         assert found.problem(ValueError(), "analyze").message == "analyze failed: ValueError"
@@ -229,8 +254,8 @@ class TestCalls:
                 outcomes[plugin.found.name] = e.message
         who = "of acme-broken 0.0.1: analyze failed"
         assert outcomes == {
-            "leaves": f"analyzer 'leaves' {who}: it called sys.exit(9)",
-            "raises": f"analyzer 'raises' {who}: ValueError: cannot make sense of this",
+            "leaves": f"analyzer 'leaves' {who}: it called sys.exit(9) (acme_broken/analyzers.py:40)",
+            "raises": f"analyzer 'raises' {who}: ValueError: cannot make sense of this (acme_broken/analyzers.py:29)",
             "weekend_share": "Weekends make 0 % of the cost.",  # the one call is on a Monday
         }
 

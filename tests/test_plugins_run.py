@@ -15,10 +15,10 @@ from finops_core.plugins import find
 
 PERIOD = ("--start", "2026-01-09", "--days", "2")
 BROKEN_PATTERNS = {
-    "halfway": "generate_calls failed: RuntimeError: the second batch is too hard",
-    "exits": "generate_calls failed: it called sys.exit('goodbye')",
-    "raises_in_import": "failed: RuntimeError: no licence for this machine",
-    "exits_in_import": "failed: it called sys.exit(7)",
+    "halfway": "generate_calls failed: RuntimeError: the second batch is too hard (acme_broken/patterns.py:",
+    "exits": "generate_calls failed: it called sys.exit('goodbye') (acme_broken/patterns.py:",
+    "raises_in_import": "failed: RuntimeError: no licence for this machine (acme_broken/raises_in_import.py:3)",
+    "exits_in_import": "failed: it called sys.exit(7) (acme_broken/exits_in_import.py:5)",
     "lost": "AttributeError: module 'acme_broken.patterns' has no attribute 'NoSuchPattern'",
     "raises_in_construction": "construction failed: OSError: the server of our settings is down",
     "misspelt": "there is no hook called 'generate_call'. Did you mean 'generate_calls'?",
@@ -31,11 +31,16 @@ BROKEN_PATTERNS = {
     "outside": "it yielded calls outside the period of the run",
     "unordered": "its calls are not in time order",
     "impersonates": "every customer_id must start with 'impersonates-",
+    "line_breaks": "column user_agent has texts with line breaks",
+    "nameless": "column model has empty values",
+    "verbose": "the texts of a call have 70,",
+    "counts_anew": "column call_id has a value that another call has too",
+    "future": "it needs finops-core >=99, and finops-core",
     "damaged": "its batch is not valid Arrow data",
     "plants_for_others": "it planted an event of a customer whose name does not start with 'plants_for_others-",
 }
 BROKEN_ANALYZERS = {
-    "raises": "analyze failed: ValueError: cannot make sense of this",
+    "raises": "analyze failed: ValueError: cannot make sense of this (acme_broken/analyzers.py:",
     "leaves": "analyze failed: it called sys.exit(9)",
     "raises_in_import": "failed: RuntimeError: no licence for this machine",
     "exits_in_import": "failed: it called sys.exit(7)",
@@ -44,7 +49,7 @@ BROKEN_ANALYZERS = {
     "unmarked": "it serves no hook",
     "wrong_group": "it serves publish, but its group finops.analyzers needs analyze",
     "wrong_arguments": "its hooks do not fit",
-    "wrong_default": "construction failed: ValidationError",
+    "wrong_default": "construction failed: WrongDefault.days: Input should be greater than 0",
     "unhashable": "its Unhashable is not hashable",
     "wrong_type": "analyze returned a dict instead of a Report",
     "not_a_number": "nan is not a finite number",
@@ -77,7 +82,11 @@ def outcomes(tmp_path_factory, install_distribution):
     install_distribution(site, "finops-plugin-weekend")
     install_distribution(site, "acme-broken")
     install_distribution(
-        site, "acme-future", {"finops.analyzers": {"future": "future"}}, "2.5", requires=["finops-core>=99"]
+        site,
+        "acme-future",
+        {"finops.patterns": {"future": "future"}, "finops.analyzers": {"future": "future"}},
+        "2.5",
+        requires=["finops-core>=99"],
     )
 
     def outcome(patterns: Iterable[str], names: Iterable[str], *options: str) -> Outcome:
@@ -136,15 +145,26 @@ def strangers(fake_distribution):
     fake_distribution("acme-broken")
 
 
+def files_in(folder):
+    """What a command wrote into its folder, without the marks that lock and time it."""
+    written = [path for name in ("data", "reports") for path in (folder / name).rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in written if path.suffix != ".lock"}
+
+
 def told(outcome, kind, name):
     """The lines about a plugin on the terminal."""
     return [line for line in outcome.stderr.splitlines() if line.startswith(f"{kind} {name!r} of ")]
 
 
+def who_made(name):
+    """The distribution of a bad plugin, with its version."""
+    return "acme-future 2.5" if name == "future" else "acme-broken 0.0.1"
+
+
 @pytest.mark.parametrize("name", BROKEN_PATTERNS)
 def test_a_bad_pattern_is_named_and_nothing_of_it_is_in_the_log(bad, name):
     (line,) = told(bad, "pattern", name)
-    assert line.startswith(f"pattern {name!r} of acme-broken 0.0.1: ")
+    assert line.startswith(f"pattern {name!r} of {who_made(name)}: ")
     assert BROKEN_PATTERNS[name] in line
     rows = (bad.folder / "data" / "simulated_calls.csv").read_text("utf-8")
     events = (bad.folder / "data" / "simulated_calls_events.csv").read_text("utf-8")
@@ -154,18 +174,18 @@ def test_a_bad_pattern_is_named_and_nothing_of_it_is_in_the_log(bad, name):
 
 @pytest.mark.parametrize("name", BROKEN_ANALYZERS)
 def test_a_bad_analyzer_is_named_on_the_terminal_in_its_report_and_on_its_page(bad, name):
-    who = ("acme-future", "2.5") if name == "future" else ("acme-broken", "0.0.1")
+    who = who_made(name)
     (line,) = told(bad, "analyzer", name)
-    assert line.startswith(f"analyzer {name!r} of {' '.join(who)}: ")
+    assert line.startswith(f"analyzer {name!r} of {who}: ")
     assert BROKEN_ANALYZERS[name] in line
     report = bad.reports[name]
     assert report["state"] == "failed"
     failure = report["failure"]
-    assert (failure["plugin"], failure["distribution"], failure["version"]) == (name, *who)
+    assert (failure["plugin"], f"{failure['distribution']} {failure['version']}") == (name, who)
     assert BROKEN_ANALYZERS[name] in failure["message"]
     page = (bad.folder / "reports" / "html" / f"{name}.html").read_text("utf-8")
     assert "This report could not be made" in page
-    assert f"The plugin <b>{name}</b> ({' '.join(who)}) failed" in page
+    assert f"The plugin <b>{name}</b> ({who}) failed" in page
 
 
 @pytest.mark.parametrize("name", sorted(TAKEN_NAMES))
@@ -244,6 +264,88 @@ def test_the_environment_can_limit_a_run_to_a_few_plugins(finops, strangers):
     document = json.loads(done.stdout)
     assert [pattern["name"] for pattern in document["patterns"]] == ["weekend"]
     assert [(report["name"], report["state"]) for report in document["reports"]] == [("weekend_share", "ready")]
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "options"),
+    [
+        ("run", "halfway", ()),
+        ("run", "unordered", ("--append",)),
+        ("run", "raises_in_import", ("--replace",)),
+        ("run", "unordered", ("--isolate",)),
+        ("simulate", "halfway", ("--append",)),
+    ],
+)
+def test_where_every_pattern_fails_nothing_is_written_and_nothing_is_analyzed(
+    finops, strangers, tmp_path, verb, name, options
+):
+    done = finops(verb, "--plugins", name, *PERIOD, *options, FINOPS_LOAD_PLUGINS=f"{name},weekend_share,html")
+    assert done.returncode == 3, done.stderr
+    assert f"pattern {name!r} of acme-broken 0.0.1: " in done.stderr
+    assert done.stdout.strip() == "Every pattern failed: nothing was written."
+    assert files_in(tmp_path) == {}
+
+
+@pytest.mark.parametrize("mode", [(), ("--append",), ("--replace",)])
+def test_a_log_that_was_there_is_as_it_was_where_every_pattern_fails(finops, strangers, tmp_path, mode):
+    names = "weekend,halfway,weekend_share,html"
+    assert finops("run", "--plugins", "weekend", *PERIOD, FINOPS_LOAD_PLUGINS=names).returncode == 0
+    before = files_in(tmp_path)
+    done = finops("run", "--plugins", "halfway", *PERIOD, *mode, "--json", FINOPS_LOAD_PLUGINS=names)
+    assert done.returncode == 3
+    document = json.loads(done.stdout)
+    assert (document["patterns"], document["log"], document["reports"]) == ([], None, [])
+    assert files_in(tmp_path) == before
+
+
+def test_what_is_appended_beside_a_pattern_that_fails_halfway_is_whole(finops, strangers, tmp_path):
+    names = "weekend,burst,halfway,weekend_share"
+    log = tmp_path / "data" / "simulated_calls.csv"
+    finops("simulate", "--plugins", "weekend", *PERIOD, FINOPS_LOAD_PLUGINS=names)
+    before = log.read_bytes()
+    append = ("run", *PERIOD, "--append", "--scale", "0.1", "--json", "--plugins")
+    done = finops(*append, "burst,halfway", FINOPS_LOAD_PLUGINS=names)
+    assert done.returncode == 3, done.stderr
+    document = json.loads(done.stdout)
+    (burst,) = document["patterns"]
+    lines = log.read_bytes().removeprefix(before).splitlines()
+    assert len(lines) == burst["calls"] > 0
+    assert all(b",burst-200-" in line for line in lines)
+    assert document["log"]["quarantined"] == 0
+
+
+def test_a_publisher_that_fails_is_named_and_the_others_have_run(finops, strangers, fake_distribution, tmp_path):
+    source = (
+        "from finops_core import Plugin, hookimpl\n\nclass Full(Plugin):\n"
+        "    @hookimpl\n    def publish(self, reports, site):\n        raise ValueError('no room on the wall')\n"
+    )
+    fake_distribution("acme-wall", {"finops.publishers": {"a_wall": "acme_wall:Full"}}, modules={"acme_wall": source})
+    done = finops("run", "--plugins", "weekend", *PERIOD, FINOPS_LOAD_PLUGINS="weekend,weekend_share,a_wall,html")
+    assert done.returncode == 3
+    told = "publisher 'a_wall' of acme-wall 1.0: publish failed: ValueError: no room on the wall (acme_wall.py:6)."
+    assert told in done.stderr
+    assert "Weekends make" in (tmp_path / "reports" / "html" / "weekend_share.html").read_text("utf-8")
+
+
+def test_a_command_that_raises_is_named_and_is_no_defect_of_the_core(finops, fake_distribution):
+    source = "import click\n\n@click.command()\ndef boom():\n    {}['x']\n"
+    fake_distribution("acme-boom", {"finops.commands": {"boom": "acme_boom:boom"}}, modules={"acme_boom": source})
+    done = finops("boom")
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        "finops: command 'boom' of acme-boom 1.0: finops boom failed: KeyError: 'x' (acme_boom.py:5)",
+        "Tell the authors of acme-boom.",
+    ]
+
+
+def test_the_list_of_plugins_tells_who_needs_another_core(finops, fake_distribution):
+    fake_distribution("acme-future", {"finops.patterns": {"future": "future"}}, "2.5", requires=["finops-core>=99"])
+    done = finops("plugins")
+    assert done.returncode == 3
+    assert "pattern 'future' of acme-future 2.5: it needs finops-core >=99, and finops-core" in done.stderr
+    (problem,) = json.loads(finops("plugins", "--json").stdout)["problems"]
+    assert (problem["plugin"], problem["kind"], problem["distribution"]) == ("future", "patterns", "acme-future")
+    assert (problem["version"], "pip install" in problem["hint"]) == ("2.5", True)
 
 
 def test_the_list_of_plugins_names_strangers_and_clashes(finops, strangers):

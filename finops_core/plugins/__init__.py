@@ -7,24 +7,22 @@ Only a wrong name or value that the user gave is an error of its own (:class:`~f
 
 from finops_core.plugins.describing import Description, Parameter, describe
 from finops_core.plugins.finding import (
-    GROUPS,
-    HOOKS,
+    CORE_COMMANDS,
     LOAD_ONLY,
-    ContainedError,
     Findings,
-    Found,
-    Kind,
-    Problem,
     check_settings,
+    core_problems,
     disabled_names,
     find,
     select,
     versions,
 )
+from finops_core.plugins.found import GROUPS, HOOKS, ContainedError, Found, Kind, Problem
 from finops_core.plugins.loading import Loaded, LoadedPlugin, load, load_object
 from finops_core.plugins.mixing import select_mixes
 
 __all__ = [
+    "CORE_COMMANDS",
     "GROUPS",
     "HOOKS",
     "LOAD_ONLY",
@@ -38,6 +36,7 @@ __all__ = [
     "Parameter",
     "Problem",
     "check_settings",
+    "core_problems",
     "describe",
     "disabled_names",
     "find",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from finops_core.plugins.finding import HOOKS, ContainedError, Found
+from finops_core.plugins.found import HOOKS, ContainedError, Found
 from finops_core.plugins.loading import load, load_object
 
 if TYPE_CHECKING:

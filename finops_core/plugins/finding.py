@@ -1,4 +1,4 @@
-"""Which plugins are installed, which of them are wanted, and what is wrong with one.
+"""Which plugins are installed, and which of them are wanted.
 
 All of it reads the metadata of installed distributions; no plugin is imported.
 """
@@ -7,131 +7,25 @@ from __future__ import annotations
 
 import os
 import re
-import traceback
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, distributions, version
-from typing import TYPE_CHECKING, Literal
+from importlib.metadata import Distribution, distributions, version
+from typing import TYPE_CHECKING
 
-from finops_core.errors import FinopsError, PluginError, UsageError, nearest
+from finops_core.errors import PluginError, UsageError, nearest
+from finops_core.plugins.found import GROUPS, Found, Kind, Problem
 
 if TYPE_CHECKING:
     from finops_core.settings import Settings
 
-Kind = Literal["patterns", "analyzers", "publishers", "commands"]
-
-GROUPS: dict[Kind, str] = {
-    "patterns": "finops.patterns",
-    "analyzers": "finops.analyzers",
-    "publishers": "finops.publishers",
-    "commands": "finops.commands",
-}
-"""The entry-point group of each kind of plugin."""
-
-HOOKS: dict[Kind, str] = {"patterns": "generate_calls", "analyzers": "analyze", "publishers": "publish"}
-"""The hook that each kind serves; a command is a click command and serves none."""
-
 CORE = "finops-core"
 """The distribution that plugins require a version of."""
 
+CORE_COMMANDS = frozenset({"analyze", "check", "import", "new", "plugins", "run", "schema", "simulate"})
+"""The core's own commands, whose names no plugin can have."""
+
 LOAD_ONLY = "FINOPS_LOAD_PLUGINS"
 """The environment variable that, when it is set, lists the entry-point names of all plugins to be found."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A plugin that is installed; nothing of it is imported yet.
-
-    Attributes:
-        name: Its entry point's name.
-        kind: Which group it belongs to.
-        distribution: The package that provides it, as pip calls it.
-        version: The package's version.
-        entry_point: Where its object is.
-        members: Of a mix, the patterns that it is made of.
-    """
-
-    name: str
-    kind: Kind
-    distribution: str
-    version: str
-    entry_point: EntryPoint
-    members: tuple[Found, ...] = ()
-
-    @property
-    def who(self) -> str:
-        """The plugin, with its kind, distribution and version."""
-        return f"{self.kind.removesuffix('s')} {self.name!r} of {self.distribution} {self.version}"
-
-    def problem(self, error: BaseException, doing: str = "") -> Problem:
-        """What went wrong with this plugin.
-
-        Args:
-            error: A :class:`~finops_core.errors.FinopsError` speaks for itself; of any other, the type is told too.
-            doing: What failed, such as ``analyze``; empty if the error says it.
-        """
-        if isinstance(error, ContainedError):
-            return error.problem
-        hint = f"Tell the authors of {self.distribution}."
-        if isinstance(error, FinopsError):
-            message = error.message
-            hint = error.hint or (hint if isinstance(error, PluginError) else "")
-        elif isinstance(error, SystemExit):
-            message = f"it called sys.exit({'' if error.code is None else repr(error.code)})"
-        else:
-            message = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-        return Problem(
-            plugin=self.name,
-            kind=self.kind,
-            distribution=self.distribution,
-            version=self.version,
-            message=_printable(f"{doing} failed: {message}" if doing else message),
-            hint=_printable(hint),
-            # A broken contract is ours to tell; where the plugin raised is for its authors to see.
-            traceback="" if isinstance(error, PluginError) else _printable("".join(traceback.format_exception(error))),
-        )
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What goes wrong with one plugin.
-
-    Attributes:
-        plugin: The plugin's name; empty if the metadata of a whole distribution cannot be read.
-        kind: Its kind; ``None`` likewise.
-        distribution: The package that provides it.
-        version: The package's version.
-        message: What happened.
-        hint: What to do next.
-        traceback: Where in the plugin, for its authors; may be empty.
-    """
-
-    plugin: str
-    kind: Kind | None
-    distribution: str
-    version: str
-    message: str
-    hint: str = ""
-    traceback: str = ""
-
-    def line(self) -> str:
-        """The problem in one line for the terminal: who, what, what next."""
-        stop = "" if self.message.endswith((".", "?")) or not self.hint else "."
-        return f"{self.who}: {self.message}{stop} {self.hint}".rstrip()
-
-    @property
-    def who(self) -> str:
-        """The plugin, with its kind, distribution and version."""
-        plugin = f"{self.kind.removesuffix('s')} {self.plugin!r} of " if self.kind else ""
-        return f"{plugin}{self.distribution} {self.version}"
-
-
-class ContainedError(PluginError):
-    """A plugin failed; the original exception is the cause."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(f"{problem.who}: {problem.message}", hint=problem.hint)
-        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -167,6 +61,8 @@ def find() -> Findings:
             )
         candidates = [plugin for plugin in candidates if plugin.name in wanted]
         problems = [problem for problem in problems if problem.plugin in wanted]
+    problems += [_shadowed(plugin) for plugin in candidates if _is_shadowed(plugin)]
+    candidates = [plugin for plugin in candidates if not _is_shadowed(plugin)]
     claims: dict[tuple[Kind, str], list[Found]] = {}
     for plugin in candidates:
         claims.setdefault((plugin.kind, plugin.name), []).append(plugin)
@@ -219,6 +115,16 @@ def _claim(plugin: Found) -> tuple[bool, bool, str]:
     return name != _normal(f"finops-plugin-{plugin.name}"), not name.startswith("finops-"), name
 
 
+def _is_shadowed(plugin: Found) -> bool:
+    return plugin.kind == "commands" and plugin.name in CORE_COMMANDS
+
+
+def _shadowed(command: Found) -> Problem:
+    return command.problem(
+        PluginError(f"{CORE} has a command {command.name!r}; the one of {command.distribution} is not used")
+    )
+
+
 def _clash(owner: Found, other: Found) -> Problem:
     return Problem(
         plugin=other.name,
@@ -229,11 +135,6 @@ def _clash(owner: Found, other: Found) -> Problem:
         f"the one of {other.distribution} is not used",
         hint=f"Uninstall {owner.distribution} or {other.distribution}.",
     )
-
-
-def _printable(text: str) -> str:
-    """Text with escapes for what UTF-8 has no bytes for, so that it can be written anywhere."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def check_core(found: Found) -> None:
@@ -256,6 +157,17 @@ def check_core(found: Found) -> None:
                 f"it needs {CORE} {requirement.specifier}, and {CORE} {installed} is installed",
                 hint=f"Install the two together: pip install --upgrade {CORE} {found.distribution}",
             )
+
+
+def core_problems(found: Iterable[Found]) -> tuple[Problem, ...]:
+    """The plugins that would not be imported, because they need another core."""
+    problems = []
+    for plugin in found:
+        try:
+            check_core(plugin)
+        except PluginError as e:
+            problems.append(plugin.problem(e))
+    return tuple(problems)
 
 
 def disabled_names(values: Iterable[str]) -> frozenset[str]:

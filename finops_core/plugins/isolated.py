@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from finops_core.errors import PluginError, UsageError
-from finops_core.plugins.finding import Problem
+from finops_core.plugins.found import Problem
 from finops_core.plugins.isolation import HEAD, TRAITS, Kind
 from finops_core.plugins.loading import Loaded, LoadedPlugin, load
 

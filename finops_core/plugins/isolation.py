@@ -29,7 +29,7 @@ from types import SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any
 
 from finops_core.errors import PluginError, UsageError
-from finops_core.plugins.finding import ContainedError, Found, Problem
+from finops_core.plugins.found import ContainedError, Found, Problem
 from finops_core.plugins.prints import NamedLines
 
 if TYPE_CHECKING:

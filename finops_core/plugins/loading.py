@@ -6,14 +6,15 @@ goes to one plugin, and whatever it raises becomes a :class:`~finops_core.plugin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from finops_core.errors import PluginError, UsageError, nearest
-from finops_core.plugins.finding import GROUPS, HOOKS, ContainedError, Found, Problem, check_core
+from finops_core.plugins.finding import check_core
+from finops_core.plugins.found import GROUPS, HOOKS, ContainedError, Found, Problem
 from finops_core.plugins.prints import captured
 
 if TYPE_CHECKING:
@@ -129,9 +130,16 @@ def load(chosen: Iterable[Found], settings: Settings, *, isolate: bool = False) 
 
 
 def _loaded(manager: pluggy.PluginManager, found: Found, settings: Settings) -> LoadedPlugin:
-    instance = _mixed(found, settings) if found.members else _instance(found, settings)
-    with _contained(found):
-        _register(manager, found, instance)
+    factory = load_object(found)
+    try:
+        instance = _mixed(found, settings) if found.members else _construct(found, factory, settings)
+        with _contained(found):
+            _register(manager, found, instance)
+    except ContainedError as e:
+        if found.kind != "analyzers":
+            raise
+        name, title = (str(getattr(factory, trait, "")) for trait in ("report_name", "title"))
+        raise ContainedError(replace(e.problem, report_name=name, title=title)) from e.__cause__
     return LoadedPlugin(found, instance)
 
 
@@ -150,15 +158,12 @@ def _isolated(found: Found, process: Isolated) -> LoadedPlugin:
     return LoadedPlugin(found, traits, process)
 
 
-def _instance(found: Found, settings: Settings) -> Any:
-    return _construct(found, load_object(found), settings.plugins.get(found.name, {}))
-
-
 def _mixed(found: Found, settings: Settings) -> Any:
     """The pattern that a mix is; what a member raises has the member's name on it."""
     from finops_core.simulation.mix import Member, Mix
 
-    return Mix.of([Member(m.name, _instance(m, settings), partial(_contained, m)) for m in found.members])
+    members = [(m, _construct(m, load_object(m), settings)) for m in found.members]
+    return Mix.of([Member(m.name, pattern, partial(_contained, m)) for m, pattern in members])
 
 
 def load_object(found: Found) -> Any:
@@ -186,15 +191,16 @@ def _contained(found: Found, doing: str = "") -> Iterator[None]:
         raise ContainedError(found.problem(e, doing)) from e
 
 
-def _construct(found: Found, factory: Any, parameters: Mapping[str, Any]) -> Any:
+def _construct(found: Found, factory: Any, settings: Settings) -> Any:
     from pydantic import BaseModel, ValidationError
 
     from finops_core.settings import describe as describe_error
 
+    parameters = settings.plugins.get(found.name, {})
     if not isinstance(factory, type) or not issubclass(factory, BaseModel):
         if parameters:
             raise UsageError(
-                f"plugin {found.name!r} has no parameters, but {sorted(parameters)[0]!r} is set",
+                f"{found.who} has no parameters, but {sorted(parameters)[0]!r} is set",
                 hint=f"Remove [plugins.{found.name}] from finops.toml and --set {found.name}. from the command.",
             )
         if not isinstance(factory, type):
@@ -206,7 +212,7 @@ def _construct(found: Found, factory: Any, parameters: Mapping[str, Any]) -> Any
             place = e.errors()[0]["loc"]
             if not parameters or (place and place[0] not in parameters):
                 raise  # a default that the plugin itself does not accept
-            wrong = f"plugin {found.name!r}: {describe_error(e, factory)}"
+            wrong = f"{found.who}: {describe_error(e, factory)}"
     raise UsageError(wrong, hint=f"See finops plugins show {found.name}")
 
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from importlib.metadata import EntryPoint, version
 
 from finops_core.errors import UsageError
-from finops_core.plugins.finding import GROUPS, Found, select
+from finops_core.plugins.finding import select
+from finops_core.plugins.found import GROUPS, Found
 
 
 def select_mixes(found: Sequence[Found], mixes: Sequence[str], disabled: Collection[str] = ()) -> tuple[Found, ...]:

@@ -11,10 +11,13 @@ import pyarrow.compute as pc
 from finops_core.call import COLUMNS, MAX_COUNT, NAMES, SCHEMA, SIMULATED_ID_PREFIX
 from finops_core.encoding import nanos
 from finops_core.errors import PluginError
+from finops_core.ledger.seen import Index, Seen, hashes
 from finops_core.simulation.calendar import Calendar
 from finops_core.simulation.run import Run
 
 MAX_NANOS = 10**18 - 1
+MAX_TEXT_BYTES = 30_000
+"""What all texts of a call may have together, so that its line is read even if every character has to be quoted."""
 PARTS = (("cache_read_tokens", "cache_write_tokens"), ("reasoning_tokens",))
 
 
@@ -32,6 +35,8 @@ class BatchChecker:
         self._end = int(np.datetime64(calendar.at(len(calendar)), "us").astype(np.int64))
         self._last = self._begin
         self._customers = f"{run.source}-{run.seed}-"
+        self._first_ids = Seen()
+        self._is_first = True
 
     def check(self, batch: Any) -> pa.RecordBatch:
         """The batch itself, if it keeps the contract of ``generate_calls``.
@@ -53,7 +58,9 @@ class BatchChecker:
                 raise _broken(f"column {column.name} has empty values, which it must not have")
         self._check_times(batch)
         self._check_numbers(batch)
+        self._check_texts(batch)
         self._check_names(batch)
+        self._check_ids(batch)
         return batch
 
     def check_events(self) -> None:
@@ -105,6 +112,21 @@ class BatchChecker:
             if (used > batch.column(whole).to_numpy()).any():
                 raise _broken(f"{' + '.join(parts)} exceed {whole}")
 
+    def _check_texts(self, batch: pa.RecordBatch) -> None:
+        longest = 0
+        for column in COLUMNS:
+            if column.kind != "text":
+                continue
+            texts = batch.column(column.name)
+            if pa.types.is_dictionary(texts.type):  # quicker to look through, but it may hold what no row uses
+                good = not _fault(texts.dictionary, column.required)
+                texts = texts.dictionary if good else texts.dictionary_decode()
+            if fault := _fault(texts, column.required):
+                raise _broken(f"column {column.name} has {fault}")
+            longest += pc.max(pc.binary_length(texts)).as_py() or 0
+        if longest > MAX_TEXT_BYTES:
+            raise _broken(f"the texts of a call have {longest:,} bytes together, more than {MAX_TEXT_BYTES:,}")
+
     def _check_names(self, batch: pa.RecordBatch) -> None:
         source = self._run.source
         expected = (
@@ -118,9 +140,30 @@ class BatchChecker:
             if not pc.all(test(values, value)).as_py() and not pc.all(test(_texts(column), value)).as_py():
                 raise _broken(f"every {name} must {must}, so that nobody takes its rows for somebody's data")
 
+    def _check_ids(self, batch: pa.RecordBatch) -> None:
+        """Compares ids within the batch and with the first one's: that finds who counts anew, in little memory."""
+        ids = np.sort(hashes(_texts(batch.column("call_id"))))
+        if self._first_ids.suspects(ids).size:
+            raise _broken("column call_id has a value that another call has too")
+        if self._is_first:
+            self._first_ids.keep(Index(ids, np.zeros_like(ids)))
+            self._is_first = False
+
 
 def _texts(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _fault(texts: pa.Array, required: bool) -> str:
+    """What keeps texts from being cells of a line; empty if nothing does."""
+    _, offsets, data = texts.buffers()
+    first, last = np.frombuffer(offsets, np.int32)[[texts.offset, texts.offset + len(texts)]].tolist()
+    text = b"" if data is None else data.slice(first, last - first).to_pybytes()
+    if b"\n" in text or b"\0" in text:
+        return "texts with line breaks or NUL bytes, which no line can hold"
+    if required and pc.min(pc.binary_length(texts)).as_py() == 0:
+        return "empty values, which it must not have"
+    return ""
 
 
 def _broken(message: str) -> PluginError:

@@ -150,6 +150,36 @@ class Damaged(Small):
         return replaced(batch, "session_id", text)
 
 
+class LineBreaks(Small):
+    """Yields texts that are more than a line."""
+
+    def spoil(self, batch):
+        return replaced(batch, "user_agent", pa.array(["two\nlines"] * batch.num_rows))
+
+
+class Nameless(Small):
+    """Yields a text that is there, and empty."""
+
+    def spoil(self, batch):
+        return replaced(batch, "model", pa.array([""] * batch.num_rows).dictionary_encode())
+
+
+class Verbose(Small):
+    """Yields texts that are longer than the log takes a line."""
+
+    def spoil(self, batch):
+        return replaced(batch, "tags", pa.array(["x" * 70_000] * batch.num_rows))
+
+
+class CountsAnew(Small):
+    """Numbers its calls anew in every batch."""
+
+    @hookimpl
+    def generate_calls(self, run):
+        for batch in super().generate_calls(run):
+            yield replaced(batch, "call_id", pa.array([f"sim_{number}" for number in range(batch.num_rows)]))
+
+
 class PlantsForOthers(Small):
     """Plants an event of another pattern's customer."""
 
