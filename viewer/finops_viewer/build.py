@@ -13,7 +13,7 @@ from finops_core.ledger.calls import Period, PeriodChoice
 from finops_viewer import publication
 
 if TYPE_CHECKING:
-    from finops_core.plugins.finding import Kind
+    from finops_core.plugins import Kind
 
 _TAIL = 1 << 16
 
