@@ -227,6 +227,13 @@ class TestBrokenPlugins:
         (problem,) = load(chosen("analyzers", "late"), Settings(), isolate=isolate).problems
         assert (problem.plugin, problem.report_name, problem.title) == ("late", "team_costs", "Costs of teams")
 
+    @pytest.mark.parametrize("value", ["no such thing", "odd one:Class", ".json:x", "json:loads extra", "json:lods"])
+    def test_an_entry_point_that_names_nothing_is_told_as_it_stands(self, fake_distribution, value):
+        fake_distribution("stranger", {"finops.analyzers": {"odd": value}})
+        (problem,) = load(chosen("analyzers", "odd"), Settings()).problems
+        assert problem.who == "analyzer 'odd' of stranger 1.0"
+        assert problem.message.startswith(f"import of {value} failed: ")
+
     def test_an_error_without_words_is_told_by_its_type(self, strangers):
         (found,) = chosen("analyzers", "raises")
         assert found.problem(ValueError(), "analyze").message == "analyze failed: ValueError"

@@ -3,11 +3,13 @@
 import html
 import math
 import os
+import sys
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from pydantic import BaseModel, PositiveInt
 
 from finops_core import Analyzer, Axis, Calls, Chart, Column, Finding, Metric, Point, Report, Section, Table, hookimpl
 from finops_core.testing import check_analyzer
@@ -59,6 +61,17 @@ class ReadyOnNothing(Good):
 class EmptyOnCalls(Good):
     def analyze(self, calls):
         return self.empty()
+
+
+class Leaves(Good):
+    def analyze(self, calls):
+        sys.exit(2)
+
+
+class TakesEveryCall(Good):
+    def answered(self, calls):
+        costs = [row["cost_usd"] for row in calls.rows("SELECT cost_usd FROM calls")]
+        return super().answered(calls, method=(f"Added up {len(costs) > 0}.",))
 
 
 class Failing(Good):
@@ -193,11 +206,13 @@ def test_the_analyzer_of_a_stranger_passes(fake_distribution):
 @pytest.mark.parametrize(
     ("analyzer", "what"),
     [
-        (RaisesOnNothing, "on an empty log it raised IndexError"),
+        (RaisesOnNothing, r"on an empty log, analyze failed: IndexError: .* \(tests/test_testing_analyzers.py:\d+\)"),
+        (Leaves, r"on an empty log, analyze failed: it called sys.exit\(2\)"),
+        (TakesEveryCall, r"with 62,\d+ more calls it holds \d+ MB more, \d{3} bytes for each call"),
         (ReadyOnNothing, "on an empty log its state is 'ready'"),
         (EmptyOnCalls, r"on \d+ calls its state is 'empty'"),
         (Failing, "its report is 'failed'"),
-        (DividesByCost, "on a log of the single call {} it raised"),
+        (DividesByCost, "on a log of the single call {}, analyze failed: "),
         (ReturnsText, "on an empty log it returned a str"),
         (CalledSomethingElse, "the report is called 'other'"),
         (NotANumber, r"report.sections\[1\].blocks\[0\].points\[0\].y is nan"),
@@ -208,7 +223,7 @@ def test_the_analyzer_of_a_stranger_passes(fake_distribution):
         (Escapes, "holds markup or an escaped name: '&lt;script&gt;"),
         (WritesMarkup, "report.findings\\[0\\].title holds markup"),
         (AMillionRows, "table 'cost' has 1,000,000 rows"),
-        (TrustsNames, "on 35 days of simulated calls it raised"),
+        (TrustsNames, "on 35 days of simulated calls, analyze failed: "),
         (LosesTypeInJson, "the report is another one after it went through JSON"),
     ],
 )
@@ -223,8 +238,61 @@ def test_an_unmarked_hook_is_told():
         def analyze(self, calls):
             return self.empty()
 
-    with pytest.raises(AssertionError, match="Unmarked has no method analyze that is marked with @hookimpl"):
+    with pytest.raises(AssertionError, match=r"it serves no hook, but its group finops.analyzers needs analyze"):
         check_analyzer(Unmarked)
+
+
+class Misspelt(Good):
+    @hookimpl
+    def analyse(self, calls):
+        return self.empty()
+
+
+class WrongArguments(Good):
+    @hookimpl
+    def analyze(self, log):
+        return self.empty()
+
+
+class RaisesInConstruction(Good):
+    def model_post_init(self, context):
+        raise OSError("the server of our settings is down")
+
+
+class WrongDefault(Good):
+    limit: PositiveInt = -1
+
+
+class Unhashable(BaseModel):
+    @hookimpl
+    def analyze(self, calls):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("analyzer", "what"),
+    [
+        (Misspelt, "there is no hook called 'analyse'. Did you mean 'analyze'?"),
+        (WrongArguments, "its hooks do not fit: Argument\\(s\\) {'log'}"),
+        (RaisesInConstruction, "construction failed: OSError: the server of our settings is down"),
+        (WrongDefault, "construction failed: WrongDefault.limit: Input should be greater than 0"),
+        (Unhashable, "its Unhashable is not hashable"),
+    ],
+)
+def test_an_analyzer_that_a_run_would_leave_out_is_told_as_by_the_run(analyzer, what):
+    with pytest.raises(AssertionError, match=what) as error:
+        check_analyzer(analyzer)
+    assert "The contract: a plugin is made of its defaults, and marks analyze with @hookimpl" in str(error.value)
+
+
+def test_a_hook_may_leave_out_arguments_as_in_a_run():
+    class Constant(Good):
+        @hookimpl
+        def analyze(self):
+            return self.empty()
+
+    with pytest.raises(AssertionError, match=r"on \d+ calls its state is 'empty'"):  # so it was called
+        check_analyzer(Constant)
 
 
 @pytest.mark.parametrize("before", ["Asia/Tokyo", None])

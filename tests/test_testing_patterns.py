@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from pydantic import PositiveInt
 
 from finops_core import SCHEMA, AICallSimulator, Event, hookimpl
 from finops_core.testing import check_pattern
@@ -115,6 +117,20 @@ def repeated_ids():
     return mangled(lambda batch, run: with_column(batch, "call_id", ["sim_same"] * batch.num_rows))
 
 
+def numbered_anew():
+    return mangled(
+        lambda batch, run: with_column(batch, "call_id", [f"sim_{number}" for number in range(batch.num_rows)])
+    )
+
+
+def ids_of_later_batches_again():
+    def change(batch, run):
+        day = batch.column("timestamp")[0].as_py().day
+        return batch if day == 5 else with_column(batch, "call_id", [f"sim_{n}" for n in range(batch.num_rows)])
+
+    return mangled(change)
+
+
 def random_without_a_seed():
     fresh = np.random.default_rng()
     return mangled(
@@ -161,7 +177,13 @@ def one_nano_too_much():
         pytest.param(replaced_first("customer_id", "base-42-00000"), "customer_id must", id="another's customers"),
         pytest.param(replaced_first("customer_id", "mangled-5-x"), "a customer is called 'mangled-5-x'", id="form"),
         pytest.param(replaced_first("call_id", "call_1"), "call_id must start with 'sim_'", id="call_id"),
-        pytest.param(repeated_ids(), "call ids are used again", id="call_id twice"),
+        pytest.param(repeated_ids(), "call_id has a value that another call has too", id="call_id twice"),
+        pytest.param(numbered_anew(), "call_id has a value that another call has too", id="numbered anew"),
+        pytest.param(ids_of_later_batches_again(), "call ids are used again", id="call_id twice in later batches"),
+        pytest.param(replaced_first("model", ""), "column model has empty values", id="empty text"),
+        pytest.param(replaced_first("tags", "a\nb"), "column tags has texts with line breaks", id="line break"),
+        pytest.param(replaced_first("region", "a\0b"), "column region has texts with line breaks", id="NUL"),
+        pytest.param(replaced_first("tags", "x" * 70_000), "the texts of a call have 70,", id="too long"),
         pytest.param(replaced("source", "base"), "source must be 'mangled'", id="source"),
         pytest.param(replaced_first("cost_usd", Decimal(-1)), "cost_usd has values below 0", id="negative cost"),
         pytest.param(free_of_charge(), "calls cost something else than the catalogue says", id="free"),
@@ -245,5 +267,74 @@ def test_an_unmarked_hook_is_told():
         def generate_calls(self, run):
             yield from ()
 
-    with pytest.raises(AssertionError, match="Unmarked has no method generate_calls that is marked with @hookimpl"):
+    with pytest.raises(AssertionError, match=r"it serves no hook, but its group finops.patterns needs generate_calls"):
         check_pattern(Unmarked)
+
+
+class Misspelt(AICallSimulator):
+    @hookimpl
+    def generate_call(self, run):
+        yield from ()
+
+
+class WrongArguments(AICallSimulator):
+    @hookimpl
+    def generate_calls(self, start, days):
+        yield from ()
+
+
+class RaisesInConstruction(AICallSimulator):
+    def model_post_init(self, context):
+        raise OSError("the server of our settings is down")
+
+
+class WrongDefault(AICallSimulator):
+    num_customers: PositiveInt = 0
+
+
+@pytest.mark.parametrize(
+    ("pattern", "what"),
+    [
+        (Misspelt, "there is no hook called 'generate_call'. Did you mean 'generate_calls'?"),
+        (WrongArguments, "its hooks do not fit: Argument"),
+        (RaisesInConstruction, "construction failed: OSError: the server of our settings is down"),
+        (WrongDefault, "construction failed: WrongDefault.num_customers: Input should be greater than 0"),
+    ],
+)
+def test_a_pattern_that_a_run_would_leave_out_is_told_as_by_the_run(pattern, what):
+    with pytest.raises(AssertionError, match=re.escape(what)) as error:
+        check_pattern(pattern)
+    assert "The contract: a plugin is made of its defaults, and marks generate_calls" in str(error.value)
+
+
+class Raises(AICallSimulator):
+    def factor(self, customers, calendar):
+        raise ZeroDivisionError("no customers on the moon")
+
+
+class Leaves(AICallSimulator):
+    def factor(self, customers, calendar):
+        sys.exit("goodbye")
+
+
+class RaisesHalfway(AICallSimulator):
+    @hookimpl
+    def generate_calls(self, run):
+        yield next(iter(super().generate_calls(run)))
+        raise RuntimeError("the second batch is too hard")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "what"),
+    [
+        (Raises, "generate_calls failed: ZeroDivisionError: no customers on the moon (tests/test_testing_patterns.py:"),
+        (Leaves, "generate_calls failed: it called sys.exit('goodbye') (tests/test_testing_patterns.py:"),
+        (
+            RaisesHalfway,
+            "generate_calls failed: RuntimeError: the second batch is too hard (tests/test_testing_patterns.py:",
+        ),
+    ],
+)
+def test_a_pattern_that_raises_is_told_with_the_line(pattern, what):
+    with pytest.raises(AssertionError, match=re.escape(what)):
+        check_pattern(pattern)

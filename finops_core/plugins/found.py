@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class Found:
 
     def _place(self, error: BaseException) -> str:
         """The last line of the plugin's own that led to an error, in brackets; empty if none did."""
-        package = self.entry_point.module.partition(".")[0]
+        package = re.split(r"[.:\s]", self.entry_point.value)[0]
         places = [
             f" ({_shown_file(frame.f_code.co_filename, package)}:{line})"
             for frame, line in traceback.walk_tb(error.__traceback__)

@@ -21,7 +21,8 @@ from finops_core.ledger.calls import Calls, PeriodChoice
 from finops_core.report import MAX_ROWS, Report, Table
 from finops_core.simulation import AICallSimulator
 from finops_core.testing.calls import calls_from
-from finops_core.testing.contract import broken, instance_of, require
+from finops_core.testing.contract import Subject, require
+from finops_core.testing.memory import check_analyzer_memory
 
 START = date(2026, 1, 5)
 DAYS = 35
@@ -46,9 +47,10 @@ RELATIVE = 1e-9
 def check_analyzer(analyzer: Any) -> Report:
     """Check that an analyzer keeps its contract.
 
-    Checked are the empty log, a period without calls, logs of a single call, tables that add up and have at most
-    20,000 rows, that the report depends neither on the order of rows nor on the machine's time zone, that names and
-    titles are text and never markup, numbers that are none, and the way through JSON and back.
+    Checked are that it can be made and serves its hook alone, the empty log, a period without calls, logs of a single
+    call, tables that add up and have at most 20,000 rows, that the report depends neither on the order of rows nor on
+    the machine's time zone, that names and titles are text and never markup, numbers that are none, the way through
+    JSON and back, and that memory does not grow with the number of calls.
 
     Args:
         analyzer: A class, which is used with its defaults, or an object with parameters of its own.
@@ -59,7 +61,7 @@ def check_analyzer(analyzer: Any) -> Report:
     Raises:
         AssertionError: Says what is wrong and what the contract is.
     """
-    it = instance_of(analyzer, "analyze")
+    it = Subject.of("analyzers", analyzer)
     _check_without_calls(it)
     for row in ({}, {"status": "server_error"}, {"cost_usd": "12.5", "input_tokens": 1000, "output_tokens": 10}):
         _analyze(it, calls_from([row]), f"a log of the single call {row}")
@@ -75,6 +77,7 @@ def check_analyzer(analyzer: Any) -> Report:
     with _time_zone("America/New_York"):
         abroad = _analyze(it, Calls.from_arrow(log), "the time zone of New York")
     _check_same(report, abroad, "the machine's time zone")
+    check_analyzer_memory(it, log)
     return report
 
 
@@ -94,18 +97,16 @@ def sample_calls() -> pa.Table:
     return table
 
 
-def _analyze(analyzer: Any, calls: Calls, on: str) -> Report:
-    try:
-        report: Report = analyzer.analyze(calls)
-    except Exception as e:
-        raise broken(f"on {on} it raised {type(e).__name__}: {e}", "analyze answers on every log") from e
+def _analyze(analyzer: Subject, calls: Calls, on: str) -> Report:
+    report: Report = analyzer.call(on, calls=calls)
     require(isinstance(report, Report), f"on {on} it returned a {type(report).__name__}", "analyze returns a Report")
     require(report.state != "failed", f"on {on} its report is 'failed'", "an analyzer that fails raises")
-    if isinstance(analyzer, Analyzer):
+    if isinstance(analyzer.instance, Analyzer):
+        name = analyzer.instance.report_name
         require(
-            report.name == analyzer.report_name,
+            report.name == name,
             f"on {on} the report is called {report.name!r}",
-            f"it is always called by the report_name, {analyzer.report_name!r}",
+            f"it is always called by the report_name, {name!r}",
         )
     for table in _tables(report):
         require(
@@ -131,7 +132,7 @@ def _tables(report: Report) -> list[Table]:
     return [block for section in report.sections for block in section.blocks if isinstance(block, Table)]
 
 
-def _check_without_calls(analyzer: Any) -> None:
+def _check_without_calls(analyzer: Subject) -> None:
     later = START + timedelta(days=400)
     for on, calls in (
         ("an empty log", calls_from([])),

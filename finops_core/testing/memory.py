@@ -1,4 +1,4 @@
-"""Whether a pattern makes its calls bit by bit, or holds them all at once."""
+"""Whether a pattern makes its calls bit by bit or holds them all at once, and whether an analyzer counts in SQL."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from finops_core.ledger.calls import Calls
 from finops_core.simulation import Run
 from finops_core.simulation.slices import SLICE_CALLS
-from finops_core.testing.contract import require
+from finops_core.testing.contract import Subject, require
 
 CALLS = 50_000
 """Calls of the smaller run: more than a slice has, so that slices are full in both."""
@@ -22,6 +22,10 @@ TIMES = 4
 """So many times the customers has the larger run."""
 BYTES_PER_CUSTOMER = 768
 """What a customer may take: its name, its properties, its counts of a day, what is planted in it."""
+
+
+BYTES_PER_CALL = 100
+"""What an analyzer may take for a further call: some columns as numpy arrays, but no Python object."""
 
 
 @dataclass
@@ -34,7 +38,7 @@ class _Held:
     bytes_per_call: float
 
 
-def check_memory(simulator: Any, calls: pa.Table, run: Run) -> None:
+def check_pattern_memory(pattern: Subject, calls: pa.Table, run: Run) -> None:
     """Check that memory does not grow with the number of calls.
 
     The busiest day of ``calls`` is simulated twice, with customers for some 50,000 calls and with four times as
@@ -42,7 +46,7 @@ def check_memory(simulator: Any, calls: pa.Table, run: Run) -> None:
     by one slice more. A pattern that makes the same calls for any ``run.scale`` cannot be measured, and passes.
 
     Args:
-        simulator: The pattern.
+        pattern: The pattern.
         calls: What it made in ``run``.
         run: A settled run.
 
@@ -52,8 +56,8 @@ def check_memory(simulator: Any, calls: pa.Table, run: Run) -> None:
     days, counts = np.unique(calls["timestamp"].to_numpy().astype("datetime64[D]"), return_counts=True)
     scale = run.scale * CALLS / int(counts.max())
     day = replace(run, start=days[counts.argmax()].item(), days=1, workers=1)
-    small = _held(simulator, replace(day, scale=scale, planted=[]))
-    large = _held(simulator, replace(day, scale=TIMES * scale, planted=[]))
+    small = _held(pattern, replace(day, scale=scale, planted=[]))
+    large = _held(pattern, replace(day, scale=TIMES * scale, planted=[]))
     more = large.calls - small.calls
     if more < SLICE_CALLS:
         return
@@ -67,12 +71,57 @@ def check_memory(simulator: Any, calls: pa.Table, run: Run) -> None:
     )
 
 
-def _held(simulator: Any, run: Run) -> _Held:
+def check_analyzer_memory(analyzer: Subject, log: pa.Table) -> None:
+    """Check that an analyzer holds no Python object for each call.
+
+    The log is analyzed once as it is and once with every call four times.
+
+    Args:
+        analyzer: The analyzer.
+        log: Calls in the call schema.
+
+    Raises:
+        AssertionError: What Python and numpy hold at most grows by more than 100 bytes a call.
+    """
+    small, large = (_peak(analyzer, _repeated(log, times)) for times in (1, TIMES))
+    more = (TIMES - 1) * log.num_rows
+    grown = large - small
+    require(
+        grown <= BYTES_PER_CALL * more,
+        f"with {more:,} more calls it holds {grown / 1e6:.0f} MB more, {grown / more:.0f} bytes for each call",
+        "memory does not grow with the number of calls: count and add up in SQL, and make no Python object of a call",
+    )
+
+
+def _repeated(log: pa.Table, times: int) -> pa.Table:
+    """Every call as often, under ids of its own."""
+    field = log.schema.field("call_id")
+    copies = [
+        log.set_column(
+            log.schema.get_field_index(field.name),
+            field,
+            pc.binary_join_element_wise(log[field.name], str(number), "_"),
+        )
+        for number in range(times)
+    ]
+    return pa.concat_tables(copies)
+
+
+def _peak(analyzer: Subject, log: pa.Table) -> int:
+    calls = Calls.from_arrow(log)
+    with _traced():
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        analyzer.call(f"{log.num_rows} calls", calls=calls)
+        return tracemalloc.get_traced_memory()[1] - before
+
+
+def _held(pattern: Subject, run: Run) -> _Held:
     names: set[str] = set()
     calls, most, bytes_per_call = 0, 0, 0.0
     with _traced():
         before = _now()
-        for batch in simulator.generate_calls(run):
+        for batch in pattern.iterate(run=run):
             most = max(most, _now() - before)
             if batch.num_rows:
                 calls += batch.num_rows

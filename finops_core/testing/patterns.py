@@ -20,9 +20,8 @@ from finops_core.ledger.calls import Period
 from finops_core.money import NANO
 from finops_core.simulation import Run
 from finops_core.simulation.checks import BatchChecker
-from finops_core.simulation.simulator import source_of
-from finops_core.testing.contract import broken, instance_of, require
-from finops_core.testing.memory import check_memory
+from finops_core.testing.contract import Subject, broken, require
+from finops_core.testing.memory import check_pattern_memory
 
 PERIOD = Period(date(2026, 1, 5), date(2026, 1, 18))
 """Two weeks, from a Monday to a Sunday."""
@@ -31,9 +30,10 @@ PERIOD = Period(date(2026, 1, 5), date(2026, 1, 18))
 def check_pattern(pattern: Any) -> pa.Table:
     """Check that a pattern keeps its contract, over two weeks of January 2026.
 
-    Checked are what every run checks of each batch (schema, missing values, order in time, the period, tokens),
-    names of customers and calls, the cost of every call by the catalogue, planted events, that one and three
-    workers, and a second run, make the same calls, and that memory does not grow with the number of calls.
+    Checked are that it can be made and serves its hook alone, what every run checks of each batch (schema, missing
+    values, order in time, the period, tokens, texts), names of customers and calls, the cost of every call by the
+    catalogue, planted events, that one and three workers, and a second run, make the same calls, and that memory does
+    not grow with the number of calls.
 
     Args:
         pattern: A class, which is run with its defaults, or an object with parameters of its own (a class with
@@ -45,35 +45,35 @@ def check_pattern(pattern: Any) -> pa.Table:
     Raises:
         AssertionError: Says what is wrong and what the contract is.
     """
-    simulator = instance_of(pattern, "generate_calls")
-    run = _run(simulator)
-    calls = _generate(simulator, run)
+    subject = Subject.of("patterns", pattern)
+    run = _run(subject)
+    calls = _generate(subject, run)
     require(calls.num_rows > 0, f"it made no call in {PERIOD}", "a pattern can only be checked by its calls")
     _check_names(calls, run)
     _check_cost(calls, run)
     _check_events(run)
     for workers, what in ((1, "a second run"), (3, "a run with three workers")):
-        again = _run(simulator, workers)
-        _check_same(calls, _generate(simulator, again), f"{what} made other calls")
+        again = _run(subject, workers)
+        _check_same(calls, _generate(subject, again), f"{what} made other calls")
         _check_same(run.events(), again.events(), f"{what} planted other events")
-    check_memory(simulator, calls, run)
+    check_pattern_memory(subject, calls, run)
     return calls
 
 
-def _run(simulator: Any, workers: int = 1) -> Run:
+def _run(subject: Subject, workers: int = 1) -> Run:
     return Run(
-        source=source_of(type(simulator)),
+        source=subject.name,
         start=PERIOD.first,
         days=PERIOD.days,
-        seed=getattr(simulator, "seed", 0),
+        seed=getattr(subject.instance, "seed", 0),
         workers=workers,
     )
 
 
-def _generate(simulator: Any, run: Run) -> pa.Table:
+def _generate(subject: Subject, run: Run) -> pa.Table:
     checker = BatchChecker(run)
     batches = []
-    for batch in simulator.generate_calls(run):
+    for batch in subject.iterate(run=run):
         try:
             batches.append(pa.Table.from_batches([checker.check(batch)]).select(NAMES).cast(SCHEMA))
         except PluginError as e:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Protocol
 
 from finops_core import pipeline
 from finops_core.catalog import Catalog
 from finops_core.ledger.calls import Calls
-from finops_core.plugins import GROUPS, Found, Kind, Loaded, Problem, find, load, select, select_mixes
+from finops_core.plugins import Kind, Loaded, Problem, find, load, select, select_mixes
 from finops_core.report import Report
 from finops_core.settings import Settings
-from finops_core.simulation.mix import Mix
 from finops_core.simulation.recording import PatternTotals
-from finops_core.simulation.simulator import source_of
+from finops_core.testing.contract import found_as
 
 MONDAY = date(2026, 1, 5)
 DAYS = 14
@@ -47,17 +45,6 @@ class FinishedRun:
     patterns: Mapping[str, PatternTotals]
     reports: Mapping[str, Report]
     directory: Path
-
-
-class _Given(EntryPoint):
-    """An entry point that is not installed: the object itself."""
-
-    def __init__(self, name: str, group: str, given: Any) -> None:
-        super().__init__(name, name, group)
-        vars(self)["given"] = given
-
-    def load(self) -> Any:
-        return vars(self)["given"]
 
 
 def run_in(
@@ -116,17 +103,11 @@ def _load(kind: Kind, plugins: Iterable[Any], settings: Settings) -> Loaded:
     chosen = [
         *select(installed, kind, [name for name in names if name not in mixes]),
         *select_mixes(installed, mixes),
-        *(_found(kind, p) for p in everything if not isinstance(p, str)),
+        *(found_as(kind, p) for p in everything if not isinstance(p, str)),
     ]
     loaded = load(chosen, settings)
     _require_success(loaded.problems)
     return loaded
-
-
-def _found(kind: Kind, given: Any) -> Found:
-    kind_of_object = given if isinstance(given, type) else type(given)
-    name = given.source if isinstance(given, Mix) else source_of(kind_of_object)
-    return Found(name, kind, "the package", "under test", _Given(name, GROUPS[kind], given))
 
 
 def _require_success(problems: Sequence[Problem]) -> None:
