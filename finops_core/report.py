@@ -19,6 +19,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SkipValidation,
     StringConstraints,
     ValidationError,
     field_validator,
@@ -26,7 +27,7 @@ from pydantic import (
 )
 
 from finops_core.errors import PluginError
-from finops_core.money import usd
+from finops_core.money import NANO, usd
 
 SCHEMA_VERSION = 1
 MAX_ROWS = 20_000
@@ -49,6 +50,7 @@ TEXT_UNITS = frozenset({"date", "time", "text"})
 
 Number = Decimal | int | float
 Cell = Decimal | int | float | str | None
+Rows = tuple[tuple[Cell, ...], ...]
 SLUG = r"^[a-z][a-z0-9_-]*$"
 Slug = Annotated[str, StringConstraints(pattern=SLUG, max_length=80)]
 HOME_PAGE = "index"
@@ -70,8 +72,6 @@ def cell(value: Any, unit: Unit) -> Cell:
     if value is None:
         return None
     if unit in TEXT_UNITS:
-        if type(value) is str:
-            return value
         if isinstance(value, datetime):
             return value.strftime("%Y-%m-%dT%H:%M:%SZ") if unit == "time" else value.strftime("%Y-%m-%d")
         if isinstance(value, date):
@@ -87,6 +87,28 @@ def cell(value: Any, unit: Unit) -> Cell:
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a finite number")
     return number
+
+
+def cells(values: Iterable[Any], unit: Unit) -> list[Cell]:
+    """Many values in the form of their unit, see :func:`cell`; those that have it already are taken as they are."""
+    if unit == "usd":
+        return [v if type(v) is Decimal and v.same_quantum(NANO) else cell(v, unit) for v in values]
+    plain = str if unit in TEXT_UNITS else int
+    return [v if type(v) is plain else cell(v, unit) for v in values]
+
+
+def typed_rows(rows: Sequence[Sequence[Any]], units: Sequence[Unit], what: str) -> Rows:
+    """Rows of cells, each in the form of its column's unit.
+
+    Raises:
+        ValueError: A row has more or fewer cells than there are units, or one that is not of its unit.
+    """
+    for row in rows:
+        if len(row) != len(units):
+            raise ValueError(f"{what}: a row of {len(row)} cells for {len(units)} columns")
+    columns = zip(*rows, strict=True) if rows else [()] * len(units)
+    typed = [cells(column, unit) for column, unit in zip(columns, units, strict=True)]
+    return tuple(zip(*typed, strict=True))
 
 
 class _Data(BaseModel):
@@ -184,7 +206,7 @@ class Table(_Data):
     title: str
     takeaway: str = ""
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: SkipValidation[Rows]  # the units have checked every cell; checking them against a union takes twice as long
     total: tuple[Cell, ...] | None = None
     """A closing row: the measures added up."""
     other: tuple[Cell, ...] | None = None
@@ -202,19 +224,15 @@ class Table(_Data):
         columns = [c if isinstance(c, Column) else Column.model_validate(c) for c in data["columns"]]
         units = [c.unit for c in columns]
 
-        def row(values: Sequence[Any]) -> tuple[Cell, ...]:
-            if len(values) != len(units):
-                raise ValueError(f"table {data.get('id')!r}: a row of {len(values)} cells for {len(units)} columns")
-            return tuple(cell(value, unit) for value, unit in zip(values, units, strict=True))
-
         data["columns"] = tuple(columns)
         rows = tuple(data.get("rows", ()))
         if len(rows) > MAX_ROWS:
             raise ValueError(f"table {data.get('id')!r}: {len(rows)} rows; use Table.of to keep the top {MAX_ROWS}")
-        data["rows"] = tuple(row(r) for r in rows)
+        what = f"table {data.get('id')!r}"
+        data["rows"] = typed_rows(rows, units, what)
         for key in ("total", "other"):
             if data.get(key) is not None:
-                data[key] = row(data[key])
+                (data[key],) = typed_rows([data[key]], units, what)
         return data
 
     @classmethod
@@ -309,7 +327,7 @@ class Breakdown(_Data):
 
     by: tuple[str, ...]
     """The columns, such as ``("provider", "model")``."""
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: SkipValidation[Rows]  # checked by the chart, which knows the unit
     """In each the position of a category (or point), a name for each column, ``None`` where calls have none, and a
     value for each series."""
 
@@ -357,14 +375,15 @@ class Chart(_Data):
         typed = []
         for s in data.get("series", ()):
             fields = {f: getattr(s, f) for f in Series.model_fields} if isinstance(s, Series) else dict(s)
-            fields["values"] = tuple(cell(v, y.unit) for v in fields["values"])
+            fields["values"] = tuple(cells(fields["values"], y.unit))
             typed.append(fields)
         breakdowns = []
         for b in data.get("breakdowns", ()):
             breakdown = b if isinstance(b, Breakdown) else Breakdown.model_validate(b)
-            names = 1 + len(breakdown.by)
-            rows = tuple((*row[:names], *(cell(v, y.unit) for v in row[names:])) for row in breakdown.rows)
-            breakdowns.append({"by": breakdown.by, "rows": rows})
+            names: list[Unit] = ["text"] * len(breakdown.by)
+            units: list[Unit] = ["count", *names, *[y.unit] * len(typed)]
+            what = f"chart {data.get('id')!r}: its breakdown by {', '.join(breakdown.by)}"
+            breakdowns.append({"by": breakdown.by, "rows": typed_rows(breakdown.rows, units, what)})
         return {**data, "y": y, "series": tuple(typed), "breakdowns": tuple(breakdowns)}
 
     @model_validator(mode="after")
@@ -389,9 +408,9 @@ class Chart(_Data):
         names = 1 + len(breakdown.by)
         parts: list[list[tuple[Cell, ...]]] = [[] for _ in self.points or self.categories]
         for row in breakdown.rows:
-            position = row[0] if len(row) == names + len(self.series) else None
+            position = row[0]
             if not isinstance(position, int) or not 0 <= position < len(parts):
-                raise ValueError(f"{what} has the row {row!r}; it needs a position, {names - 1} names, and values")
+                raise ValueError(f"{what} has the position {position!r} among {len(parts)}")
             parts[position].append(row[names:])
         for i, series in enumerate(self.series):
             for category, value, of_category in zip(self.categories, series.values, parts, strict=True):

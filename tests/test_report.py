@@ -147,9 +147,9 @@ def test_a_breakdown_adds_up_to_what_the_chart_shows():
         a_daily_chart("usd", ("0.300000001", 0), (*first, "0.1"), (*second, "0.2"))
     with pytest.raises(ValidationError, match="gives 0 for '2026-01-06', the chart 1"):
         a_daily_chart("count", (1, 1), (*first, 1))
-    with pytest.raises(ValidationError, match=r"has the row \(0, 1\)"):
+    with pytest.raises(ValidationError, match="by provider, model: a row of 2 cells for 4 columns"):
         a_daily_chart("count", (1, 0), (0, 1))
-    with pytest.raises(ValidationError, match="it needs a position, 2 names, and values"):
+    with pytest.raises(ValidationError, match="has the position 2 among 2"):
         a_daily_chart("count", (0, 0), (2, "openai", "gpt-5", 1))
 
 
