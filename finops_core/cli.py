@@ -231,11 +231,11 @@ def analyzer(name: str) -> int:
 
 
 def _begin(kind: Literal["pattern", "analyzer"], name: str, run_it: str) -> int:
-    from finops_core.scaffold import new_plugin
+    from finops_core.scaffold import install_and_test, new_plugin
 
     for path in new_plugin(kind, name, Path()):
         click.echo(path)
-    click.echo(f"\nNext: cd finops-plugin-{name} && pip install -e . pytest && pytest\nThen: {run_it}")
+    click.echo(f"\nNext: {install_and_test(name)}\nThen: {run_it}")
     return 0
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from string import Template
 from typing import Literal
 
@@ -71,6 +74,18 @@ def new_plugin(kind: Literal["pattern", "analyzer"], name: str, parent: Path) ->
     except OSError as e:
         raise FinopsError(f"{folder} cannot be written: {e.strerror}", hint="Call finops new in another folder.") from e
     return tuple(texts)
+
+
+def install_and_test(name: str) -> str:
+    """The shell command that installs a new package beside this finops and tests it, from the folder that holds it."""
+    folder = f"finops-plugin-{name}"
+    python = sys.executable
+    pip, pytest = f"{python} -m pip install", f"{python} -m pytest"
+    if find_spec("pip") is None:
+        pip = f"uv pip install --python {python}"
+    elif which("pip") == str(Path(python).with_name("pip")):
+        pip, pytest = "pip install", "pytest"
+    return f"{pip} -e ./{folder} pytest && {pytest} {folder}"
 
 
 def core_range(core: str) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from finops_core import FinopsError, UsageError
+from finops_core import FinopsError, UsageError, scaffold
 from finops_core.cli import finops
-from finops_core.scaffold import core_range, new_plugin
+from finops_core.scaffold import core_range, install_and_test, new_plugin
 
 ROOT = Path(__file__).resolve().parents[1]
+PYTHON = sys.executable
 
 
 @pytest.fixture
@@ -24,8 +25,28 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def pip_on_the_path(tmp_path_factory, monkeypatch):
+    """The folder of the interpreter, in which there is a pip, alone on the path."""
+    scripts = tmp_path_factory.mktemp("bin")
+    (scripts / "pip").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(scripts))
+    monkeypatch.setattr(scaffold, "find_spec", lambda name: name)
+    monkeypatch.setattr(scaffold.sys, "executable", str(scripts / "python"))
+    return scripts
+
+
+def test_the_package_is_installed_where_finops_is(pip_on_the_path, monkeypatch):
+    python, what = pip_on_the_path / "python", "-e ./finops-plugin-x pytest"
+    assert install_and_test("x") == f"pip install {what} && pytest finops-plugin-x"
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert install_and_test("x") == f"{python} -m pip install {what} && {python} -m pytest finops-plugin-x"
+    monkeypatch.setattr(scaffold, "find_spec", lambda name: None)
+    assert install_and_test("x") == f"uv pip install --python {python} {what} && {python} -m pytest finops-plugin-x"
+
+
 @pytest.mark.parametrize("kind", ["pattern", "analyzer"])
-def test_the_tests_of_a_new_package_pass_and_what_comes_next_is_told(folder, kind):
+def test_the_tests_of_a_new_package_pass_and_what_comes_next_is_told(folder, kind, pip_on_the_path):
     done = CliRunner().invoke(finops, ["new", kind, "night-shift"], standalone_mode=False)
     assert done.return_value == 0
     assert done.output.splitlines() == [
@@ -34,12 +55,12 @@ def test_the_tests_of_a_new_package_pass_and_what_comes_next_is_told(folder, kin
         "finops-plugin-night-shift/pyproject.toml",
         "finops-plugin-night-shift/tests/test_night_shift.py",
         "",
-        "Next: cd finops-plugin-night-shift && pip install -e . pytest && pytest",
+        "Next: pip install -e ./finops-plugin-night-shift pytest && pytest finops-plugin-night-shift",
         f"Then: finops {'run' if kind == 'pattern' else 'analyze'} --plugins night-shift",
     ]
     package = folder / "finops-plugin-night-shift"
     passed = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
+        [PYTHON, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
         cwd=package,
         env={**os.environ, "PYTHONPATH": str(package)},
         capture_output=True,
