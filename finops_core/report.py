@@ -363,7 +363,8 @@ class Chart(_Data):
     """The column of the call log that the categories stand for, so that pages can filter by it; those along an axis of
     dates or times can be filtered by day without it."""
     breakdowns: tuple[Breakdown, ...] = ()
-    """Further ways to filter it; a page uses the one that knows most of what is asked for."""
+    """Further ways to filter it; a page uses the one that knows most of what is asked for. One of more than 20,000 rows
+    is left out, so that pages stay light."""
 
     @model_validator(mode="before")
     @classmethod
@@ -380,6 +381,8 @@ class Chart(_Data):
         breakdowns = []
         for b in data.get("breakdowns", ()):
             breakdown = b if isinstance(b, Breakdown) else Breakdown.model_validate(b)
+            if len(breakdown.rows) > MAX_ROWS:
+                continue
             names: list[Unit] = ["text"] * len(breakdown.by)
             units: list[Unit] = ["count", *names, *[y.unit] * len(typed)]
             what = f"chart {data.get('id')!r}: its breakdown by {', '.join(breakdown.by)}"

@@ -153,6 +153,12 @@ def test_a_breakdown_adds_up_to_what_the_chart_shows():
         a_daily_chart("count", (0, 0), (2, "openai", "gpt-5", 1))
 
 
+def test_a_breakdown_that_a_page_cannot_hold_is_left_out():
+    parts = [(0, "openai", f"model-{i}", 1) for i in range(MAX_ROWS)]
+    assert len(a_daily_chart("count", (MAX_ROWS, 0), *parts).breakdowns) == 1
+    assert not a_daily_chart("count", (MAX_ROWS + 1, 0), *parts, (0, "openai", "one more", 1)).breakdowns
+
+
 def test_a_row_must_fit_the_columns():
     with pytest.raises(ValidationError, match="a row of 1 cells for 4 columns"):
         Table(id="t", title="T", columns=COLUMNS, rows=[("a",)])
