@@ -102,6 +102,13 @@ def test_showback_by_product_and_feature_counts_every_call_where_it_was_made():
     }  # fmt: skip
 
 
+def test_a_bar_of_several_organisations_is_nobodys_when_pages_filter():
+    chart = block(AlignmentAnalyzer(bars=1).analyze(calls_from(ROWS)), "cost-by-organization")
+    assert chart.categories == ("org_a", "2 more")
+    assert chart.breakdowns[0].by == ("organization_id",)
+    assert chart.breakdowns[0].rows == ((0, "org_a", 16), (1, None, 4))  # 3 of org_b, 1 of nobody
+
+
 amounts = st.integers(0, 10**13).map(lambda nanos: Decimal(nanos).scaleb(-9))
 lines = st.builds(
     Line,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import zip_longest
 
-from finops_core import Axis, Calls, Chart, Column, Section, Series, Table, dollars, percent, plural
+from finops_core import Axis, Breakdown, Calls, Chart, Column, Section, Series, Table, dollars, percent, plural
 from finops_plugin_domains.alignment.statements import Allocation, Line, Untagged, calls_of, cost_of, group
 
 RULES = {"even": "evenly", "by_cost": "by direct cost", "by_calls": "by direct calls"}
@@ -100,8 +101,14 @@ def _organizations(whole: Allocation, rule: str, bars: int) -> Chart:
         categories=tuple(names),
         series=tuple(series),
         stacked=True,
-        dimension="organization_id",
+        breakdowns=(_named("organization_id", names[: len(top)], series),),
     )
+
+
+def _named(column: str, names: Sequence[str], series: Sequence[Series]) -> Breakdown:
+    """Whose bar each is; one at the end for all others is nobody's, so that no filter finds it."""
+    bars = zip_longest(names, *(s.values for s in series))
+    return Breakdown(by=(column,), rows=tuple((i, *bar) for i, bar in enumerate(bars)))
 
 
 def detail_section(whole: Allocation) -> Section:
@@ -192,6 +199,7 @@ def _bars(name: str, column: str, groups: Sequence[tuple[str, list[Line]]], bars
     if beyond:
         names.append(f"{len(beyond)} more")
         values.append(sum((cost_of(lines) for _, lines in beyond), Decimal(0)))
+    cost = Series(name="Cost", values=tuple(values))
     return Chart(
         id=f"cost-by-{name}",
         kind="bar",
@@ -201,8 +209,8 @@ def _bars(name: str, column: str, groups: Sequence[tuple[str, list[Line]]], bars
         x=Axis(label=name.capitalize()),
         y=Axis(label="Cost", unit="usd"),
         categories=tuple(names),
-        series=(Series(name="Cost", values=tuple(values)),),
-        dimension=column,
+        series=(cost,),
+        breakdowns=(_named(column, names[: len(top)], (cost,)),),
     )
 
 

@@ -104,8 +104,8 @@ def economics(e: Economics) -> Section:
         y=Axis(label="US dollars in the period", unit="usd"),
         categories=tuple(use.name for use in charted),
         series=(
-            Series(name="Cost of customers with known revenue", values=tuple(use.known_cost for use in charted)),
             Series(name="Attributed revenue", values=tuple(use.revenue for use in charted)),
+            Series(name="Cost of customers with known revenue", values=tuple(use.known_cost for use in charted)),
         ),
         dimension="feature_id",
     )

@@ -134,8 +134,8 @@ def _models(accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missi
         y=Axis(label="US dollars in the period", unit="usd"),
         categories=tuple(o.name for o in offers),
         series=(
-            Series(name="Cost", values=(accounts.cost,) * len(offers)),
             Series(name="Margin", values=tuple(o.result.margin for o in offers)),
+            Series(name="Cost", values=(accounts.cost,) * len(offers)),
         ),
         stacked=True,
     )
