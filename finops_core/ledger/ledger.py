@@ -11,7 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 from filelock import FileLock
 
@@ -19,7 +18,7 @@ from finops_core import calllog
 from finops_core.call import SCHEMA
 from finops_core.catalog import Catalog
 from finops_core.errors import FinopsError
-from finops_core.ledger.calls import Calls, LogCounts, PeriodChoice
+from finops_core.ledger.calls import Calls, LogCounts, PeriodChoice, connect
 from finops_core.ledger.header import open_log
 from finops_core.ledger.intake import Intake, Tally, crc_of
 from finops_core.ledger.store import Snapshot, State, Store
@@ -155,7 +154,7 @@ class Ledger:
             choice: The period; by default the whole log.
             events: What was planted, for scoring.
         """
-        connection = duckdb.connect()
+        connection = connect()
         extent = None
         if self.segments:
             first = min(segment.first for segment in self._snapshot.segments)

@@ -174,14 +174,11 @@ def read_subscriptions(calls: Calls) -> Subscriptions:
     """The subscriptions that the calls up to the end of the period show."""
     first_days: dict[str, date] = {}
     tiers: dict[str, list[tuple[date, str]]] = defaultdict(list)
-    for row in calls.rows(
-        "SELECT customer_id, subscription_tier AS tier, CAST(min(timestamp) AS DATE) AS day "
-        "FROM history GROUP BY customer_id, subscription_tier"
-    ):
-        customer = row["customer_id"]
-        first_days[customer] = min(row["day"], first_days.get(customer, row["day"]))
+    for row in calls.stated_tiers:
+        customer, day = row["customer_id"], row["first"].date()
+        first_days[customer] = min(day, first_days.get(customer, day))
         if row["tier"] is not None:
-            tiers[customer].append((row["day"], row["tier"]))
+            tiers[customer].append((day, row["tier"]))
     if any(len(stated) > 1 for stated in tiers.values()):
         tiers.update(_changes(calls))
     return Subscriptions(

@@ -82,7 +82,7 @@ class AlignmentAnalyzer(Analyzer):
             assumptions=("Cost is what the log says a call cost; nothing is added for commitments, support or taxes.",),
             comparison=calls.comparison_text,
             headline="allocation_rate",
-            sparkline=_daily_cost(calls),
+            sparkline=tuple(float(cost) for cost in calls.daily_cost.values()),
         )
 
     def _changes(self, calls: Calls, current: Allocation, previous: Allocation) -> list[Finding]:
@@ -158,10 +158,3 @@ def _metrics(whole: Allocation, current: Allocation | None, previous: Allocation
         metric("shared", "Shared cost", "usd", lambda a: a.shared, note="Calls that match [shared_cost]."),
         metric("organizations", "Organisations", "count", lambda a: len(a.statements), note="With direct calls."),
     )
-
-
-def _daily_cost(calls: Calls) -> tuple[float, ...]:
-    rows = calls.rows(
-        "SELECT date_trunc('day', timestamp) AS day, sum(cost_usd) AS cost FROM calls GROUP BY ALL ORDER BY day"
-    )
-    return tuple(float(r["cost"]) for r in rows)

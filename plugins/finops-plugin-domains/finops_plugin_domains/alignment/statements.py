@@ -10,7 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
+
+import pyarrow as pa
 
 from finops_core import COLUMNS, Calls, Settings, UsageError, nearest, split
 from finops_plugin_domains.spans import membership, reported_spans
@@ -104,12 +107,12 @@ class Allocation:
     shared_calls: int
     unsplit: Decimal
 
-    @property
+    @cached_property
     def total(self) -> Decimal:
         """The cost of all calls."""
         return cost_of(self.lines)
 
-    @property
+    @cached_property
     def allocated(self) -> Decimal:
         """What organisations pay."""
         return sum((s.total for s in self.statements), Decimal(0))
@@ -132,26 +135,25 @@ def allocations(calls: Calls, match: SharedMatch) -> tuple[Allocation, Allocatio
         comparison.
     """
     spans = reported_spans(calls)
-    rows = calls.rows(
+    table = calls.sql(
         f"SELECT organization_id, product_id, feature_id, {match.condition} AS shared, {membership(spans)}, "
         "count(*) AS calls, sum(cost_usd) AS cost FROM history WHERE timestamp >= $start GROUP BY ALL",
         start=min(span.start for span in spans),
         **match.values,
     )
-    found: list[dict[tuple[Any, ...], Line]] = [{} for _ in spans]
-    for row in rows:
-        key = (row["organization_id"], row["product_id"], row["feature_id"], row["shared"])
-        for i, lines in enumerate(found):
-            if row[f"in_{i}"]:
-                before = lines.get(key)
-                lines[key] = Line(
-                    *key,
-                    row["calls"] + (before.calls if before else 0),
-                    row["cost"] + (before.cost if before else 0),
-                )
-    whole, *compared = (allocate(lines.values(), calls.settings.shared_cost.rule) for lines in found)
+    rule = calls.settings.shared_cost.rule
+    whole, *compared = (allocate(_lines(table.filter(table[f"in_{i}"])), rule) for i in range(len(spans)))
     current, previous = compared or (None, None)
     return whole, current, previous
+
+
+def _lines(rows: pa.Table) -> list[Line]:
+    """Rows added up, those that differ only in the other spans that they lie in."""
+    keys = ["organization_id", "product_id", "feature_id", "shared"]
+    sums = rows.group_by(keys).aggregate([("calls", "sum"), ("cost", "sum")])
+    return [
+        Line(*values) for values in zip(*(sums[c].to_pylist() for c in (*keys, "calls_sum", "cost_sum")), strict=True)
+    ]
 
 
 def allocate(lines: Iterable[Line], rule: str) -> Allocation:

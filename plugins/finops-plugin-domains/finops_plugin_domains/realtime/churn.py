@@ -208,12 +208,9 @@ def find_decline(
 
 def latest_tiers(calls: Calls) -> dict[str, str]:
     """The tier on each customer's latest call that names one; of two at the same instant, the last by name."""
-    rows = calls.rows(
-        "SELECT customer_id, subscription_tier, max(timestamp) AS latest FROM history "
-        "WHERE subscription_tier IS NOT NULL GROUP BY ALL"
-    )
-    rows.sort(key=lambda r: (r["latest"], r["subscription_tier"]))
-    return {r["customer_id"]: r["subscription_tier"] for r in rows}
+    stated = [row for row in calls.stated_tiers if row["tier"] is not None]
+    stated.sort(key=lambda row: (row["last"], row["tier"]))
+    return {row["customer_id"]: row["tier"] for row in stated}
 
 
 def in_span(stopped: list[Stopped], span: Period) -> list[Stopped]:

@@ -78,13 +78,7 @@ class FeaturesAnalyzer(Analyzer):
             ),
             comparison=calls.comparison_text,
             headline="earning",
-            sparkline=tuple(
-                float(row["cost"])
-                for row in calls.rows(
-                    "SELECT CAST(timestamp AS DATE) AS day, sum(cost_usd) AS cost FROM calls "
-                    "GROUP BY CAST(timestamp AS DATE) ORDER BY day"
-                )
-            ),
+            sparkline=tuple(float(cost) for cost in calls.daily_cost.values()),
         )
 
 
