@@ -74,7 +74,7 @@ class UnderstandingAnalyzer(Analyzer):
         if calls.period is None or not calls.total:
             return self.empty(calls.empty_text)
         days = days_of(calls, self.history_days)
-        groups = break_down(calls, days.models_of(calls.period))
+        groups = break_down(days, calls.period)
         expected = self._forecast(days)
         daily = days.models_by_day(calls.period)
         dates = [str(calls.period.first + timedelta(days=i)) for i in range(calls.period.days)]

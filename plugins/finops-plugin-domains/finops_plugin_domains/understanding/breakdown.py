@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from finops_core import Breakdown, Calls, Chart, Column, Section, Table, count, dollars, listing, percent, plural
-from finops_plugin_domains.understanding.usage import SUMS, Usage, added, grouped, ranked, usage
+from finops_core import Breakdown, Chart, Column, Period, Section, Table, count, dollars, listing, percent, plural
+from finops_plugin_domains.understanding.days import Days
+from finops_plugin_domains.understanding.usage import COLUMNS, Usage, added, grouped, ranked
 
 Groups = dict[tuple[str, ...], list[Usage]]
 
-DIMENSIONS: tuple[tuple[str, ...], ...] = (
-    ("provider",),
-    ("provider", "model"),
-    ("customer_id",),
-    ("organization_id",),
-    ("product_id",),
-    ("feature_id",),
-    ("task_type",),
-)
+DIMENSIONS: tuple[tuple[str, ...], ...] = (("provider",), ("provider", "model"), *((column,) for column in COLUMNS))
 """Columns of the call log by which spend is broken down; a model is told apart by who serves it."""
 
 LABELS = {
@@ -37,25 +30,19 @@ MOST_BARS = 15
 """Models that a chart shows."""
 
 
-def break_down(calls: Calls, models: Sequence[Usage]) -> Groups:
+def break_down(days: Days, period: Period) -> Groups:
     """Usage in the period by every dimension, the dearest group first; ``()`` holds the total.
 
     Args:
-        calls: At least one call.
-        models: The period's usage by provider and model.
+        days: With at least one call in the period.
+        period: The one that they were read for.
     """
-    columns = [dimension[0] for dimension in DIMENSIONS if dimension[0] != "provider"]
-    absent = ", ".join(f"grouping({column}) AS no_{column}" for column in columns)
-    sets = ", ".join(f"({column})" for column in columns)
-    read: dict[str, list[Usage]] = {column: [] for column in columns}
-    for row in calls.rows(f"SELECT {', '.join(columns)}, {absent}, {SUMS} FROM calls GROUP BY GROUPING SETS ({sets})"):
-        (column,) = (column for column in columns if not row[f"no_{column}"])
-        read[column].append(usage(row, (row[column],)))
+    models = days.models_of(period)
     return {
         (): [added(models)],
         ("provider",): grouped(models, 1),
-        ("provider", "model"): ranked(models),
-        **{(column,): ranked(rows) for column, rows in read.items()},
+        ("provider", "model"): models,
+        **{(column,): ranked(rows) for column, rows in days.groups.items()},
     }
 
 

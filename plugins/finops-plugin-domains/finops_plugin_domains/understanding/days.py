@@ -1,7 +1,8 @@
-"""The days of the log: what each cost on which model, and which of them are whole."""
+"""What was used: on each day which models, in the period by whom and for what; and which days are whole."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finops_core import Calls, Period
-from finops_plugin_domains.understanding.usage import SUMS, Usage, added, grouped, usage
+from finops_plugin_domains.understanding.usage import COLUMNS, SUMS, Usage, added, grouped, usage
 
 SLACK_MINUTES = 30
 """A day at an end of the log is whole unless its calls begin later, or end earlier, than usual by more than this."""
@@ -28,6 +29,7 @@ class Days:
         whole: Which of them, as a slice, are whole days that a forecast can be fitted on.
         begins_late: Whether the log begins in the middle of the first day.
         unfinished: How many of the last days are not whole: 1 if the log ends in the middle of a day, else 0.
+        groups: The usage of the period by each of :data:`~finops_plugin_domains.understanding.usage.COLUMNS`.
     """
 
     first: date
@@ -35,6 +37,7 @@ class Days:
     whole: slice
     begins_late: bool
     unfinished: int
+    groups: Mapping[str, Sequence[Usage]]
 
     def date(self, i: int) -> date:
         """The date of the i-th day; those after the last one are still to come."""
@@ -88,15 +91,13 @@ def days_of(calls: Calls, history_days: int) -> Days:
         first = min(first, calls.comparison.previous.first)
     first = max(first, calls.log_period.first)
     days: dict[date, list[dict[str, Any]]] = {}
-    for row in calls.rows(
-        f"""
-        SELECT date_trunc('day', timestamp) AS day, provider, model, min(timestamp) AS first_call,
-            max(timestamp) AS last_call, {SUMS}
-        FROM history WHERE timestamp >= $first GROUP BY 1, 2, 3
-        """,
-        first=datetime.combine(first, time()),
-    ):
-        days.setdefault(row["day"].date(), []).append(row)
+    groups: dict[str, list[Usage]] = {column: [] for column in COLUMNS}
+    for row in _read(calls, first):
+        grouped_by = next((column for column in COLUMNS if not row[f"no_{column}"]), None)
+        if grouped_by is None:
+            days.setdefault(row["day"], []).append(row)
+        elif row["within"]:
+            groups[grouped_by].append(usage(row, (row[grouped_by],)))
     dates = [first + timedelta(days=i) for i in range((last - first).days + 1)]
     models = tuple(tuple(usage(row, (row["provider"], row["model"])) for row in days.get(day, ())) for day in dates)
     begins = {day: min(_minutes(row["first_call"]) for row in rows) for day, rows in days.items()}
@@ -104,7 +105,28 @@ def days_of(calls: Calls, history_days: int) -> Days:
     begins_late = first == calls.log_period.first and _beyond(begins, first) > SLACK_MINUTES
     unfinished = int(last == calls.log_period.last and _beyond(ends, last) < -SLACK_MINUTES)
     end = len(dates) - unfinished
-    return Days(first, models, slice(max(int(begins_late), end - history_days), end), begins_late, unfinished)
+    whole = slice(max(int(begins_late), end - history_days), end)
+    return Days(first, models, whole, begins_late, unfinished, groups)
+
+
+def _read(calls: Calls, first: date) -> list[dict[str, Any]]:
+    """Usage from a day on: by day and model, and within the period by every column, in one pass over the log."""
+    columns = ", ".join(COLUMNS)
+    absent = ", ".join(f"grouping({column}) AS no_{column}" for column in COLUMNS)
+    sets = ", ".join(f"(within, {column})" for column in COLUMNS)
+    return calls.rows(
+        f"""
+        SELECT day, provider, model, within, {columns}, {absent},
+            min(timestamp) AS first_call, max(timestamp) AS last_call, {SUMS}
+        FROM (
+            SELECT *, CAST(timestamp AS DATE) AS day, timestamp >= $start AS within
+            FROM history WHERE timestamp >= $first
+        ) AS dated
+        GROUP BY GROUPING SETS ((day, provider, model), {sets})
+        """,
+        first=datetime.combine(first, time()),
+        start=calls.period.start,
+    )
 
 
 def _beyond(minutes: dict[date, float], day: date) -> float:

@@ -10,6 +10,9 @@ from typing import Any
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 """The columns of the call log that count tokens."""
 
+COLUMNS = ("customer_id", "organization_id", "product_id", "feature_id", "task_type")
+"""The columns of the call log by which spend is broken down, beside provider and model."""
+
 
 @dataclass(frozen=True)
 class Usage:
