@@ -128,18 +128,22 @@ def _metrics(e: Economics) -> tuple[Metric, ...]:
         cost = _sum(features, "cost")
         return cost / calls if calls and cost is not None else None
 
+    def unnamed(features: Features) -> float | None:
+        cost = _sum(features, "cost")
+        return float(100 * (features[None].cost if None in features else 0) / cost) if cost else None
+
     judged = [use for use in e.named if use.margin is not None]
-    earning = len(judged) - len(e.judged("fix", "retire"))
-    unnamed = e.features.get(None)
-    cost = _sum(e.features, "cost") or Decimal(0)
     return (
         Metric(
             id="earning",
             label="Features that earn their cost",
-            value=earning if judged else None,
+            value=len(judged) - len(e.judged("fix", "retire")) if judged else None,
+            current=e.earning_in(e.current),
+            previous=e.earning_in(e.previous),
             unit="count",
             better="higher",
-            note=f"Of {plural(len(judged), 'feature')} with known revenue, those not to be fixed or retired.",
+            note=f"Of {plural(len(judged), 'feature')} with known revenue, those not to be fixed or retired; in the "
+            "compared spans those with the margin wanted.",
         ),
         Metric(id="cost", label="Cost", unit="usd", better="lower", **both("cost")),
         Metric(
@@ -170,7 +174,9 @@ def _metrics(e: Economics) -> tuple[Metric, ...]:
         Metric(
             id="without-feature",
             label="Cost without a feature",
-            value=float(100 * unnamed.cost / cost) if unnamed and cost else 0 if cost else None,
+            value=unnamed(e.features),
+            current=unnamed(e.current),
+            previous=unnamed(e.previous),
             unit="percent",
             better="lower",
             note="The share of cost whose calls name no feature.",

@@ -25,7 +25,7 @@ class Economics:
         revenue: Of the period.
         features: Over the period, the dearest first; calls without a feature last.
         unknown_cost: Cost of each customer with calls but without known revenue, the dearest first.
-    other_split: The same with revenue split by the other measure of use.
+        other_split: The same with revenue split by the other measure of use.
         current: In the later span of the comparison; nothing without one.
         previous: In the earlier one.
     """
@@ -72,6 +72,11 @@ class Economics:
     def judged(self, *judgements: str) -> list[FeatureUse]:
         """The named features with one of these verdicts."""
         return [use for use in self.named if self.verdicts[use.name].judgement in judgements]
+
+    def earning_in(self, span: Features) -> int | None:
+        """How many named features had the margin wanted in a compared span; ``None`` where nobody can know."""
+        judged = [use for use in span.values() if use.feature is not None and use.margin is not None]
+        return len([use for use in judged if not self.rule.too_low(use)]) if judged else None
 
     @cached_property
     def unused_revenue(self) -> Decimal:

@@ -56,6 +56,11 @@ class Rule:
             "without a comparison nothing is retired or invested in."
         )
 
+    def too_low(self, use: FeatureUse) -> bool:
+        """Whether the margin of a feature, in a span where it is known, is below the one wanted."""
+        margin = use.margin_percent
+        return (use.margin or 0) < 0 if margin is None else margin < self.fix_below
+
     def verdict(
         self,
         use: FeatureUse,
@@ -77,9 +82,8 @@ class Rule:
             return Verdict("unknown", "none of its customers has a known revenue")
         growth = growth_percent(current, previous)
         margin = use.margin_percent
-        low = use.margin < 0 if margin is None else margin < self.fix_below
         margin_text = "no revenue" if margin is None else f"margin {percent(margin)}"
-        if low:
+        if self.too_low(use):
             if growth is not None and growth < 0 and adoption < self.adoption:
                 return Verdict(
                     "retire",
