@@ -182,8 +182,8 @@ def test_calls_without_a_feature_are_a_line_of_their_own_and_a_finding():
 
 
 def test_what_earns_and_what_has_no_name_is_also_told_of_the_compared_spans():
-    # $1 a day. The day before, chat earned all of it at a cost of 0.1. Now two of four calls are chat, which earns $0.50
-    # and costs $2; one is search, which earns $0.25 at a cost of 0.1; one, of 0.4 in 2.5, names no feature.
+    # $1 a day. The day before, chat earned all of it at a cost of 0.1. Now two of four calls are chat, which earns
+    # $0.50 and costs $2; one is search, which earns $0.25 at a cost of 0.1; one, of 0.4 in 2.5, names no feature.
     rows = [*call("chat"), *call("chat", cost=1, n=2, day=2), *call("search", day=2), *call(None, cost="0.4", day=2)]
     report = analyze(rows, choice=COMPARED)
     earning, unnamed = metric(report, "earning"), metric(report, "without-feature")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -36,7 +36,7 @@ from finops_plugin_revenue.pricing.offers import (
     percent_text,
     tier_list,
 )
-from finops_plugin_revenue.pricing.plans import UsageUnit, outcome
+from finops_plugin_revenue.pricing.plans import Outcome, UsageUnit, outcome
 from finops_plugin_revenue.pricing.sections import cost_per, pricing_sections, trade_off, unpriced_sections
 from finops_plugin_revenue.profitability.margins import margin_percent
 
@@ -164,24 +164,14 @@ def _until_gone(best: Offer) -> str:
     return "" if share is None else f", as long as no more than {int(share)} % of those leave"
 
 
-def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Decimal | None) -> tuple[Metric, ...]:
-    def gain(accounts: Accounts) -> Decimal:
-        if best is None:
-            return Decimal(0)
-        return accounts.period.per_month(outcome(best.plan, accounts, limit.rise_percent).gain)
+def _in_spans(spans: Spans, best: Offer, limit: Limit) -> list[Outcome | None]:
+    """What the best model does in the period, which is known already, and in both spans of the comparison."""
+    compared = (None if span is None else outcome(best.plan, span, limit.rise_percent) for span in spans[1:])
+    return [best.result, *compared]
 
-    metrics = [
-        metric(
-            spans,
-            gain,
-            id="gain",
-            label="Gain of the best model a month",
-            unit="usd",
-            better="higher",
-            note=f"{best.name} against today's tiers, its prices unchanged in both spans."
-            if best
-            else "No model within the limit earns more than today's tiers.",
-        ),
+
+def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Decimal | None) -> tuple[Metric, ...]:
+    today = (
         metric(spans, lambda a: a.revenue, id="revenue", label="Revenue today", unit="usd", better="higher"),
         metric(
             spans,
@@ -193,40 +183,53 @@ def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Deci
             note="Revenue less cost of the customers of known revenue.",
         ),
         _unit_cost(spans),
+    )
+    gain = {"id": "gain", "label": "Gain of the best model a month", "unit": "usd", "better": "higher"}
+    if best is None:
+        note = "No model within the limit earns more than today's tiers."
+        return metric(spans, lambda _: Decimal(0), note=note, **gain), *today
+    results = _in_spans(spans, best, limit)
+
+    def of_best(measure: Callable[[Outcome], Any], **fields: Any) -> Metric:
+        value, current, previous = (None if result is None else measure(result) for result in results)
+        return Metric(value=value, current=current, previous=previous, **fields)
+
+    metrics = [
+        of_best(
+            lambda r: r.accounts.period.per_month(r.gain),
+            note=f"{best.name} against today's tiers, its prices unchanged in both spans.",
+            **gain,
+        ),
+        *today,
+        of_best(
+            lambda r: len(r.raised),
+            id="raised",
+            label="Customers with a raised bill",
+            unit="count",
+            better="lower",
+            note=f"Bills that rise by more than {percent_text(limit.rise_percent)} under the best model.",
+        ),
+        of_best(
+            lambda r: r.leave_break_even,
+            id="leave_break_even",
+            label="Share of them that takes the gain by leaving",
+            unit="percent",
+            better="higher",
+            note="Gain / (new bills - cost) of the customers with a raised bill x 100; none if the gain survives "
+            "when all of them leave.",
+        ),
     ]
-    if best is not None:
-        metrics += [
-            metric(
-                spans,
-                lambda a: len(outcome(best.plan, a, limit.rise_percent).raised),
-                id="raised",
-                label="Customers with a raised bill",
-                unit="count",
-                better="lower",
-                note=f"Bills that rise by more than {percent_text(limit.rise_percent)} under the best model.",
-            ),
-            Metric(
-                id="leave_break_even",
-                label="Share of them that takes the gain by leaving",
-                value=best.result.leave_break_even,
-                unit="percent",
+    if leave_percent is not None:
+        metrics.append(
+            of_best(
+                lambda r: r.accounts.period.per_month(r.gain_if(leave_percent / 100)),
+                id="gain_kept",
+                label=f"Gain left if {percent_text(leave_percent)} of them leave, a month",
+                unit="usd",
                 better="higher",
-                note="Gain / (new bills - cost) of the customers with a raised bill x 100; none if the gain survives "
-                "when all of them leave.",
-            ),
-        ]
-        if leave_percent is not None:
-            kept = best.result.gain_if(leave_percent / 100)
-            metrics.append(
-                Metric(
-                    id="gain_kept",
-                    label=f"Gain left if {percent_text(leave_percent)} of them leave, a month",
-                    value=spans[0].period.per_month(kept),
-                    unit="usd",
-                    better="higher",
-                    note="leave_percent is a setting.",
-                )
+                note="leave_percent is a setting.",
             )
+        )
     return tuple(metrics)
 
 
@@ -267,11 +270,7 @@ def _findings(spans: Spans, best: Offer | None, missing: Sequence[Missing], limi
 def _gain_finding(spans: Spans, best: Offer, limit: Limit) -> Finding:
     accounts, result = spans[0], best.result
     per_month = accounts.period.per_month
-    halves = [
-        span.period.per_month(outcome(best.plan, span, limit.rise_percent).gain)
-        for span in spans[1:]
-        if span is not None
-    ]
+    halves = [half.accounts.period.per_month(half.gain) for half in _in_spans(spans, best, limit)[1:] if half]
     steady = len(halves) == 2 and min(halves) > 0
     why = (
         f"The same prices would have earned {dollars(halves[1])} a month more in the earlier span of the comparison "
