@@ -1,14 +1,16 @@
 """Laws of the optimization report, over many logs."""
 
 import random
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 from finops_plugin_domains.optimization.analyzer import OptimizationAnalyzer
+from finops_plugin_domains.optimization.billed import BilledCalls
+from finops_plugin_domains.optimization.caching import earlier_maximum
 from finops_plugin_domains.optimization.commitment import CommitmentTerms, commit
-from finops_plugin_domains.optimization.repricing import BilledCalls
-from finops_plugin_domains.optimization.savings import count_once, earlier_maximum
+from finops_plugin_domains.optimization.savings import count_once
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +72,10 @@ def report_of(rows):
     return OptimizationAnalyzer(**EVERYTHING).analyze(calls_from(rows, settings=PRICES))
 
 
+def us_of(row):
+    return int((datetime.fromisoformat(row["timestamp"]) - datetime(1970, 1, 1)).total_seconds()) * 10**6
+
+
 def total_of_measures(report):
     found = [b for s in report.sections for b in s.blocks if b.id == "measures-table"]
     return found[0].total[1:] if found else (0, 0, 0, 0)
@@ -117,28 +123,34 @@ def test_doubled_costs_double_logged_figures_and_leave_catalogue_prices(rows):
 def test_reading_in_batches_sees_every_billed_call_once_and_sessions_whole(rows, batch_calls):
     log = calls_from(rows, settings=PRICES)
 
-    def content(billed):
-        seen: dict[tuple, list[tuple]] = {}
-        for group in billed:
-            key = (group.task, group.provider, group.model)
-            seen.setdefault(key, []).extend(
-                zip(group.us.tolist(), group.input.tolist(), group.logged.tolist(), strict=True)
-            )
-        return {key: sorted(values) for key, values in seen.items()}
+    def key(calls, task):
+        return (task or "", calls.provider, calls.model)
 
-    assert content(BilledCalls(log, batch_calls=batch_calls)) == content(BilledCalls(log))
-    billed = [row for row in rows if row["status"] == "success" or row["cost_usd"] > 0]
-    assert sum(len(group.us) for group in BilledCalls(log, batch_calls=batch_calls)) == len(billed)
-    where: dict[int, set[int]] = {}
+    def content(billed):
+        return sorted(
+            (*key(calls, task), us, tokens, logged / 10**9)
+            for calls, tasks in billed
+            for task, span in tasks.items()
+            for us, tokens, logged in zip(calls.us[span], calls.input[span], calls.logged[span], strict=True)
+        )
+
+    expected = sorted(
+        (row["task_type"] or "", row["provider"], row["model"], us_of(row), row["input_tokens"], float(row["cost_usd"]))
+        for row in rows
+        if row["status"] == "success" or row["cost_usd"] > 0
+    )
     parts = BilledCalls(log, batch_calls=batch_calls)
-    for batch in range(parts._batches):
-        for session in {n for group in parts._read(batch) for n in group.session.tolist()} - {-1}:
-            where.setdefault(session, set()).add(batch)
-    assert all(len(batches) == 1 for batches in where.values())
+    assert content(parts) == content(BilledCalls(log)) == expected
+    batches: dict[int, set[int]] = {}
+    for number in range(parts._batches):
+        for session in set(parts._read(number).columns["session"].tolist()) - {0}:
+            batches.setdefault(session, set()).add(number)
+    assert all(len(numbers) == 1 for numbers in batches.values())
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 2**53)), max_size=40))
 def test_the_earlier_maximum_is_that_of_a_plain_search(rows):
+    rows = sorted(rows, key=lambda row: row[:2])
     key, us, values = (np.array([row[i] for row in rows], dtype=np.int64) for i in range(3))
     expected = [max((v for k, t, v in rows if k == key and t < moment), default=0) for key, moment, _ in rows]
     assert earlier_maximum(key, us, values).tolist() == expected

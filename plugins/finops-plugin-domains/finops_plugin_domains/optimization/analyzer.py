@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from finops_core import Analyzer, Calls, Metric, Period, Report, dollars, extrapolated, hookimpl, percent, plural
 from finops_plugin_domains.optimization import prices, sections, terms
+from finops_plugin_domains.optimization.billed import BilledCalls
 from finops_plugin_domains.optimization.commitment import CommitmentTerms
 from finops_plugin_domains.optimization.evidence import Demands, Evidence, Model, Use, step
 from finops_plugin_domains.optimization.findings import findings, unseen_text
 from finops_plugin_domains.optimization.potential import Potential
-from finops_plugin_domains.optimization.repricing import BilledCalls
-from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL, Plan, Survey, survey
+from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL, Plan
+from finops_plugin_domains.optimization.survey import Survey, survey
+from finops_plugin_domains.optimization.switches import switches
 
 
 class OptimizationAnalyzer(Analyzer):
@@ -82,7 +85,7 @@ class OptimizationAnalyzer(Analyzer):
             findings=extrapolated(findings(self, calls.catalog, potential, evidence), calls.month_caveat),
             sections=(
                 sections.together(self, potential, evidence.cost),
-                sections.switches(self, potential, evidence),
+                switches(self, potential, evidence, refusals),
                 sections.questions(self, calls),
                 sections.caching(self, potential, evidence),
                 terms.batches(self, calls, potential),
@@ -106,7 +109,7 @@ class OptimizationAnalyzer(Analyzer):
         view: str,
         period: Period,
         moves: dict[Use, list[Model]],
-        refusals: dict[tuple[Use, Model], str],
+        refused: Collection[tuple[Use, Model]],
     ) -> Survey:
         plan = Plan(
             self.output_percent,
@@ -116,14 +119,14 @@ class OptimizationAnalyzer(Analyzer):
             bins_per_day=24 if self.commitments else 1,
         )
         billed = BilledCalls(calls, view, prefix_tokens=self.prefix_tokens)
-        return survey(billed, calls.catalog, period, plan, moves, refusals)
+        return survey(billed, calls.catalog, period, plan, moves, refused)
 
     def _covering(self, calls: Calls, potential: Potential, span: Period) -> Potential:
         """The chosen switches over days that hold a span: those of the period, or of the span before it."""
         if span.first >= potential.period.first:
             return potential
         moves = {use: [model] for use, model in potential.choices.items() if model is not None}
-        found = self._survey(calls, "previous", span, moves, {})
+        found = self._survey(calls, "previous", span, moves, ())
         return Potential(span, found, potential.choices, potential.terms)
 
     def _answer(self, potential: Potential, evidence: Evidence) -> str:

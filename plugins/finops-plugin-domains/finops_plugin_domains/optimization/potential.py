@@ -10,10 +10,12 @@ from functools import cached_property
 import numpy as np
 
 from finops_core import Period, usd
+from finops_plugin_domains.optimization.billed import Int64s
 from finops_plugin_domains.optimization.commitment import Commitment, CommitmentTerms, commit
 from finops_plugin_domains.optimization.evidence import Model, Use
-from finops_plugin_domains.optimization.repricing import Int64s, dollars_of
-from finops_plugin_domains.optimization.savings import ENDS, MEASURES, Outcome, Survey
+from finops_plugin_domains.optimization.repricing import dollars_of
+from finops_plugin_domains.optimization.savings import ENDS, MEASURES, Outcome
+from finops_plugin_domains.optimization.survey import Survey
 
 
 @dataclass(frozen=True)

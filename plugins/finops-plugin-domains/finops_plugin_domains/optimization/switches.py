@@ -1,0 +1,153 @@
+"""The section of the optimization report on model switches: what to move where, and what was turned down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from finops_core import Axis, Breakdown, Chart, Column, Section, Series, Table, plural
+from finops_plugin_domains.optimization.evidence import Evidence, Model, Use
+from finops_plugin_domains.optimization.potential import Potential
+from finops_plugin_domains.optimization.prices import scaling_text
+from finops_plugin_domains.optimization.repricing import dollars_of
+from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL
+from finops_plugin_domains.optimization.sections import length
+
+if TYPE_CHECKING:
+    from finops_plugin_domains.optimization.analyzer import OptimizationAnalyzer
+
+CHARTED = 10
+
+FROM_AND_TO = (
+    Column(name="task", label="Task", role="dimension", dimension="task_type"),
+    Column(name="provider", label="Provider", role="dimension", dimension="provider"),
+    Column(name="model", label="Model now", role="dimension", dimension="model"),
+    Column(name="to-provider", label="Provider then"),
+    Column(name="to-model", label="Model then"),
+)
+
+
+def switches(
+    analyzer: OptimizationAnalyzer,
+    potential: Potential,
+    evidence: Evidence,
+    refusals: Mapping[tuple[Use, Model], str],
+) -> Section:
+    """Which task should move to which model, and which cheaper models were turned down."""
+    blocks: list[Chart | Table] = []
+    if potential.switches:
+        blocks += [_chart(analyzer, potential), _table(analyzer, potential, evidence)]
+    if any(saving > 0 for saving in potential.survey.refused.values()):
+        blocks.append(_refused(analyzer, potential, refusals))
+    return Section(
+        id="switches",
+        title="Model switches by task",
+        text=_text(analyzer, potential, evidence),
+        blocks=tuple(blocks),
+    )
+
+
+def _text(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evidence) -> str:
+    where = "of any provider in the log" if analyzer.across_providers else "of the same provider"
+    text = (
+        f"Candidates are models {where} that had at least {plural(analyzer.minimum_calls, 'call')} of the same task in "
+        f"the period, failed at most {analyzer.failed_points:g} percentage "
+        f"{'point' if analyzer.failed_points == 1 else 'points'} more often and were at most "
+        f"{analyzer.latency_percent:g} % slower (median). The log does not say how good an answer is: compare answers "
+        "on a sample before moving a task."
+    )
+    if not potential.switches:
+        text = f"No task has a cheaper model to move to. {text}"
+    if evidence.without_task:
+        text += (
+            f" {plural(evidence.without_task, 'call')} without a task type cannot be judged, and stay where they are."
+        )
+    return text
+
+
+def _chart(analyzer: OptimizationAnalyzer, potential: Potential) -> Chart:
+    least, most = analyzer.output_percent
+    top, ends = potential.switches[:CHARTED], 1 if least == most else 2
+    return Chart(
+        id="switches-chart",
+        kind="bar",
+        title="Which switches save most?",
+        takeaway=f"The first {plural(len(top), 'switch', 'switches')} of {len(potential.switches)}.",
+        description="Dollars of the period that each switch saves at both ends of the assumed answer length.",
+        x=Axis(label="Switch"),
+        y=Axis(label="Saved in the period", unit="usd"),
+        categories=tuple(f"{use[0]}: {use[2]} to {target[1]}" for use, target, _ in top),
+        series=(
+            Series(name=length(most).capitalize(), values=tuple(o.saving(CAUTIOUS) for *_, o in top)),
+            Series(name=length(least).capitalize(), values=tuple(o.saving(HOPEFUL) for *_, o in top)),
+        )[:ends],
+        breakdowns=(
+            Breakdown(
+                by=("task_type", "provider", "model"),
+                rows=tuple(
+                    (i, *use, *(o.saving(CAUTIOUS), o.saving(HOPEFUL))[:ends]) for i, (use, _, o) in enumerate(top)
+                ),
+            ),
+        ),
+    )
+
+
+def _table(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evidence) -> Table:
+    least, most = analyzer.output_percent
+    rows = []
+    for use, target, outcome in potential.switches:
+        now, other = evidence.records[use], evidence.records[(use[0], *target)]
+        rows.append(
+            [
+                *use,
+                *target,
+                now.calls,
+                dollars_of(outcome.now),
+                outcome.saving(CAUTIOUS),
+                dollars_of(outcome.same),
+                outcome.saving(HOPEFUL),
+                other.calls,
+                now.failed_percent,
+                other.failed_percent,
+                now.latency_ms,
+                other.latency_ms,
+            ]
+        )
+    return Table.of(
+        "switches-table",
+        "Every switch, with what the log says about both models on that task",
+        (
+            *FROM_AND_TO,
+            Column(name="calls", label="Calls", unit="count", role="measure"),
+            Column(name="cost", label="Cost now", unit="usd", role="measure"),
+            Column(name="low", label=f"Saved, output {most:+} %", unit="usd", role="measure"),
+            Column(name="same", label="Saved, same output", unit="usd", role="measure"),
+            Column(name="high", label=f"Saved, output {least:+} %", unit="usd", role="measure"),
+            Column(name="evidence", label="Calls of the task there", unit="count"),
+            Column(name="failed", label="Failed now", unit="percent"),
+            Column(name="to-failed", label="Failed there", unit="percent"),
+            Column(name="latency", label="Median now", unit="ms"),
+            Column(name="to-latency", label="Median there", unit="ms"),
+        ),
+        rows,
+        total=True,
+        note="Cost now is the catalogue's. " + scaling_text(potential),
+    )
+
+
+def _refused(analyzer: OptimizationAnalyzer, potential: Potential, refusals: Mapping[tuple[Use, Model], str]) -> Table:
+    rows = [
+        (*use, *target, dollars_of(saving), refusals[use, target])
+        for (use, target), saving in potential.survey.refused.items()
+        if saving > 0
+    ]
+    return Table.of(
+        "refused",
+        "Cheaper models that were turned down, and why",
+        (
+            *FROM_AND_TO,
+            Column(name="low", label=f"Not saved, output {analyzer.output_percent[1]:+} %", unit="usd"),
+            Column(name="why", label="Why not"),
+        ),
+        sorted(rows, key=lambda row: (-row[5], str(row))),
+    )
