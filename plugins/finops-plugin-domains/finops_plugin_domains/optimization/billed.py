@@ -85,10 +85,9 @@ _USE = "hash(provider, model, task_type)"
 
 
 class _Batch(NamedTuple):
-    """Calls as they come from the log, the order that puts those of a use together, and where each use ends in it."""
+    """Calls in the order of their uses, and where those of each use end."""
 
     columns: dict[str, npt.NDArray[Any]]
-    order: npt.NDArray[np.intp]
     ends: list[int]
 
 
@@ -121,8 +120,7 @@ class BilledCalls:
                 (_, (start, _)), (_, (_, end)) = uses[0], uses[-1]
                 tasks = {task: slice(first - start, last - start) for (*_, task), (first, last) in uses if first < last}
                 if tasks:
-                    rows = batch.order[start:end]
-                    columns = {name: column[rows] for name, column in batch.columns.items()}
+                    columns = {name: column[start:end] for name, column in batch.columns.items()}
                     yield ModelCalls(provider, model, **columns), tasks
 
     @cached_property
@@ -160,9 +158,10 @@ class BilledCalls:
             prefix_tokens=self._prefix_tokens,
         )
         use = pc.index_in(table["use"], value_set=pa.array(self._uses, pa.uint64())).to_numpy()
-        order = np.argsort(use.astype(np.min_scalar_type(len(self._uses))), kind="stable")  # small numbers sort fast
+        small = use.astype(np.min_scalar_type(len(self._uses)))  # sorts fast
+        order = pa.array(np.argsort(small, kind="stable"))
         ends = np.cumsum(np.bincount(use, minlength=len(self._uses))).tolist()
-        return _Batch({name: _numbers(table[name].combine_chunks()) for name in _COLUMNS}, order, ends)
+        return _Batch({name: _numbers(table[name].take(order).combine_chunks()) for name in _COLUMNS}, ends)
 
 
 def _numbers(values: pa.Array) -> npt.NDArray[Any]:
