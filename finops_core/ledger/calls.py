@@ -261,12 +261,29 @@ class Calls:
         return int(self.sql("SELECT count(*) AS n FROM calls")["n"][0].as_py())
 
     @cached_property
+    def customer_days(self) -> pa.Table:
+        """What customers did on each day of the period and of both compared spans.
+
+        Columns ``customer_id, day, calls, tokens, cost`` (tokens in and out, US dollars), in the order of the first
+        two; a day without calls has no row.
+        """
+        spans = [self.period, *((self.comparison.current, self.comparison.previous) if self.comparison else ())]
+        return self.sql(
+            "SELECT customer_id, CAST(timestamp AS DATE) AS day, count(*) AS calls, "
+            "CAST(sum(input_tokens + output_tokens) AS BIGINT) AS tokens, sum(cost_usd) AS cost "
+            "FROM history WHERE timestamp >= $start GROUP BY customer_id, CAST(timestamp AS DATE) "
+            # Ordered, so that sums in floating point do not depend on the order of the log.
+            "ORDER BY customer_id, day",
+            start=min((span.start for span in spans if span), default=datetime.min),
+        )
+
+    @cached_property
     def daily_cost(self) -> dict[date, Decimal]:
         """US dollars of every day of the period, in order; 0 on a day without calls, empty without a period."""
         if self.period is None:
             return {}
-        rows = self.rows("SELECT CAST(timestamp AS DATE) AS day, sum(cost_usd) AS cost FROM calls GROUP BY 1")
-        cost = {row["day"]: row["cost"] for row in rows}
+        sums = self.customer_days.group_by("day").aggregate([("cost", "sum")])
+        cost = dict(zip(sums["day"].to_pylist(), sums["cost_sum"].to_pylist(), strict=True))
         days = (self.period.first + timedelta(days=n) for n in range(self.period.days))
         return {day: cost.get(day, Decimal(0)) for day in days}
 

@@ -117,16 +117,7 @@ def read_accounts(calls: Calls) -> Spans:
     if calls.period is None:
         raise ValueError("a log without calls has no period")
     subscriptions = read_subscriptions(calls)
-    comparison = calls.comparison
-    first = calls.period.start if comparison is None else min(calls.period.start, comparison.previous.start)
-    daily = calls.sql(
-        "SELECT customer_id, CAST(timestamp AS DATE) AS day, count(*) AS calls, "
-        "CAST(sum(input_tokens + output_tokens) AS BIGINT) AS tokens, sum(cost_usd) AS cost "
-        "FROM history WHERE timestamp >= $first "
-        # Ordered, so that sums in floating point do not depend on the order of the log.
-        "GROUP BY customer_id, CAST(timestamp AS DATE) ORDER BY customer_id, day",
-        first=first,
-    )
+    comparison, daily = calls.comparison, calls.customer_days
     whole = _accounts(subscriptions, calls.period, daily)
     if comparison is None:
         return whole, None, None

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from finops_core import (
     Breakdown,
     Calls,
@@ -288,19 +291,11 @@ def _peaks(calls: Calls, comparison: Comparison, customers: list[str]) -> dict[s
     """For each customer, what percentage of the dearer span's cost fell on its dearest days."""
     if not customers:
         return {}
-    wanted = {f"customer_{i}": customer for i, customer in enumerate(customers)}
     days: dict[str, tuple[list[Decimal], list[Decimal]]] = {customer: ([], []) for customer in customers}
-    for row in calls.rows(
-        f"""
-        SELECT customer_id, date_trunc('day', timestamp) AS day, sum(cost_usd) AS cost FROM history
-        WHERE timestamp >= $first AND timestamp < $last AND customer_id IN ({", ".join(f"${n}" for n in wanted)})
-        GROUP BY 1, 2
-        """,
-        first=comparison.previous.start,
-        last=comparison.current.end,
-        **wanted,
-    ):
-        days[row["customer_id"]][row["day"] >= comparison.current.start].append(row["cost"])
+    wanted = calls.customer_days.filter(pc.is_in(calls.customer_days["customer_id"], pa.array(customers)))
+    for row in wanted.to_pylist():
+        if comparison.previous.first <= row["day"] <= comparison.current.last:
+            days[row["customer_id"]][row["day"] >= comparison.current.first].append(row["cost"])
     peaks = {}
     for customer, spans in days.items():
         dearer = max(spans, key=lambda costs: sum(costs, Decimal(0)))
