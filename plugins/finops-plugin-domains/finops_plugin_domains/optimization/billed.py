@@ -18,7 +18,7 @@ from finops_core import Calls, Catalog
 Int64s = npt.NDArray[np.int64]
 
 BATCH_CALLS = 5_000_000
-"""About how many calls are held in memory at a time, at some 190 bytes each: less than 1 GB."""
+"""About how many calls are held in memory at a time; 4 million of them take about 0.8 GB."""
 
 
 @dataclass(frozen=True)
@@ -113,15 +113,17 @@ class BilledCalls:
     def __iter__(self) -> Iterator[tuple[ModelCalls, Tasks]]:
         """Every billed call once, task by task; the calls of a session are in the same batch."""
         for number in range(self._batches):
-            batch = self._only if self._batches == 1 else self._read(number)
-            spans = zip(self._uses.values(), pairwise([0, *batch.ends]), strict=True)
-            for (provider, model), group in groupby(spans, key=lambda span: span[0][:2]):
-                uses = list(group)
-                (_, (start, _)), (_, (_, end)) = uses[0], uses[-1]
-                tasks = {task: slice(first - start, last - start) for (*_, task), (first, last) in uses if first < last}
-                if tasks:
-                    columns = {name: column[start:end] for name, column in batch.columns.items()}
-                    yield ModelCalls(provider, model, **columns), tasks
+            yield from self._models(self._only if self._batches == 1 else self._read(number))
+
+    def _models(self, batch: _Batch) -> Iterator[tuple[ModelCalls, Tasks]]:
+        spans = zip(self._uses.values(), pairwise([0, *batch.ends]), strict=True)
+        for (provider, model), group in groupby(spans, key=lambda span: span[0][:2]):
+            uses = list(group)
+            (_, (start, _)), (_, (_, end)) = uses[0], uses[-1]
+            tasks = {task: slice(first - start, last - start) for (*_, task), (first, last) in uses if first < last}
+            if tasks:
+                columns = {name: column[start:end] for name, column in batch.columns.items()}
+                yield ModelCalls(provider, model, **columns), tasks
 
     @cached_property
     def _uses(self) -> dict[int, tuple[str, str, str | None]]:
