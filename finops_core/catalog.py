@@ -396,7 +396,7 @@ def _per_token(rate: Rate, input_tokens: Int64s) -> Int64s | int:
 
 def _round_to_nanos(parts: list[tuple[Int64s | int, Int64s]]) -> Int64s:
     """Sum of price x tokens, femto-dollars to nano-dollars, half to even."""
-    bound = sum(float(np.max(price, initial=0)) * float(np.max(tokens, initial=0)) for price, tokens in parts)
+    bound = sum(_largest(price) * _largest(tokens) for price, tokens in parts)
     if bound < 9e18:
         total: Any = sum(price * tokens for price, tokens in parts)
     else:  # astronomic token counts: exact Python integers
@@ -406,6 +406,12 @@ def _round_to_nanos(parts: list[tuple[Int64s | int, Int64s]]) -> Int64s:
     half = quotient * FEMTO_PER_NANO == total
     rounded: Int64s = (quotient - (half & quotient)).astype(np.int64, copy=False)  # and down again from an odd number
     return rounded
+
+
+def _largest(numbers: Int64s | int) -> float:
+    if isinstance(numbers, int):
+        return float(numbers)
+    return float(numbers.max()) if numbers.size else 0.0
 
 
 def _pairs(calls: pa.Table) -> tuple[npt.NDArray[np.int64], list[tuple[str, str]]]:
