@@ -30,6 +30,8 @@ MIN_SIGMAS = 5.0
 MIN_TOKEN_FACTOR = 1.5
 """Without such a value, dearer calls are explained by tokens per call from this many times the usual on."""
 TOKENS = "each call took"
+SUMS = {"calls": "count(*)", "cost": "sum(cost_usd)", "tokens": "sum(input_tokens + output_tokens)"}
+"""What shares are taken of, and tokens; in SQL."""
 
 
 @dataclass(frozen=True)
@@ -57,93 +59,129 @@ def drivers(calls: Calls, use: HourlyUse, incidents: Sequence[Incident]) -> list
 
     Shares are of calls where there were too many of them, else of cost, and are compared with
     the same customer's calls outside of incidents.
+
+    Args:
+        calls: What ``use`` was read from.
+        use: Calls by customer and hour.
+        incidents: By customer and time.
     """
     if not incidents:
         return []
-    columns = ", ".join(DIMENSIONS)
+    # To read cost and tokens takes longer than to count, and most logs have no incident that needs them.
+    sums = SUMS if any(i.by_cost for i in incidents) else {"calls": SUMS["calls"]}
     table = calls.sql(
-        f"SELECT customer_id, date_trunc('hour', timestamp) AS hour, {columns}, count(*) AS calls, "
-        "sum(cost_usd) AS cost, sum(input_tokens + output_tokens) AS tokens FROM history "
+        f"SELECT customer_id, date_trunc('hour', timestamp) AS hour, {', '.join(DIMENSIONS)}, "
+        f"{', '.join(f'{sql} AS {name}' for name, sql in sums.items())} FROM history "
         "WHERE timestamp >= $start AND array_contains($customers, customer_id) GROUP BY ALL",
         start=use.start,
         customers=sorted({i.customer for i in incidents}),
     )
     mix = _Mix(use, incidents, table)
-    return [mix.driver(i) for i in range(len(incidents))]
+    comparable, token_factor = mix.comparable(), mix.token_factor()
+    rises = [mix.rise(column) for column in DIMENSIONS if table[column].null_count < table.num_rows]
+    largest = np.argmax([rise.size for rise in rises], axis=0)
+    explained = []
+    for i, incident in enumerate(incidents):
+        rise = rises[largest[i]]
+        if not comparable[i]:
+            explained.append(Driver("", "", "no calls outside of incidents to compare with"))
+        elif rise.size[i]:
+            explained.append(rise.driver(i, "calls" if incident.by_calls else "cost"))
+        elif incident.by_cost and token_factor[i] >= MIN_TOKEN_FACTOR:
+            explained.append(Driver("", "", f"{TOKENS} {token_factor[i]:.1f} times its usual tokens"))
+        else:
+            explained.append(Driver("", "", "everything alike"))
+    return explained
+
+
+@dataclass(frozen=True)
+class _Rise:
+    """The value of a dimension whose share rose most in each incident; the arrays have one entry per incident.
+
+    Attributes:
+        dimension: The column.
+        value: The value in it.
+        share: Of the incident's calls or cost.
+        usual: The value's share outside of incidents.
+        size: How much the share rose; 0 if by less than the limits.
+    """
+
+    dimension: str
+    value: list[str]
+    share: np.ndarray
+    usual: np.ndarray
+    size: np.ndarray
+
+    def driver(self, i: int, what: str) -> Driver:
+        text = (
+            f"{DIMENSIONS[self.dimension]} {self.value[i]}: {percent(100 * self.share[i], 0)} of {what}, "
+            f"usually {percent(100 * self.usual[i], 0)}"
+        )
+        return Driver(self.dimension, self.value[i], text)
 
 
 class _Mix:
-    """Calls, cost and tokens by value, of each incident and of the rest of its customer."""
+    """Calls, cost and tokens by value, inside of each incident and outside of all incidents of its customer."""
 
     def __init__(self, use: HourlyUse, incidents: Sequence[Incident], table: pa.Table) -> None:
-        self.incidents = incidents
-        members = sorted({i.position for i in incidents})
-        self.customer_of = np.searchsorted(members, [i.position for i in incidents])
-        names = pa.array([use.customers[m] for m in members])
-        self.customer = pc.index_in(table["customer_id"], names).to_numpy()
-        since = (np.datetime64(use.start, "us")).astype(np.int64)
-        hour = (table["hour"].cast(pa.int64()).to_numpy() - since) // HOUR_US
-        key = self.customer * (use.hours + 1) + hour
-        first = self.customer_of * (use.hours + 1) + [i.first for i in incidents]
-        last = self.customer_of * (use.hours + 1) + [i.last for i in incidents]
+        self.table = table
+        self.by_calls = np.array([[i.by_calls] for i in incidents])
+        members, customer_of = np.unique([i.position for i in incidents], return_inverse=True)
+        customer = pc.index_in(table["customer_id"], pa.array([use.customers[m] for m in members])).to_numpy()
+        since = np.datetime64(use.start, "us").astype(np.int64)
+        key = customer * use.hours + (table["hour"].cast(pa.int64()).to_numpy() - since) // HOUR_US
+        first = customer_of * use.hours + [i.first for i in incidents]
+        last = customer_of * use.hours + [i.last for i in incidents]
         # Incidents come by customer and time and do not overlap.
         place = np.searchsorted(first, key, side="right") - 1
-        self.incident = np.where((place >= 0) & (key <= last[place]), place, -1)
-        self.weights = {
-            "calls": table["calls"].to_numpy(),
-            "cost": pc.multiply(table["cost"].cast(pa.float64()), 1e9).to_numpy().round(),
-            "tokens": table["tokens"].cast(pa.int64()).to_numpy(),
-        }
-        self.totals = {what: self._by(what, np.zeros(len(key), np.int64), 1) for what in self.weights}
-        self.values: dict[str, tuple[list[str], dict[str, tuple[np.ndarray, np.ndarray]]]] = {}
-        for column in DIMENSIONS:
-            names = sorted(v for v in pc.unique(table[column]).to_pylist() if v is not None)
-            code = pc.fill_null(pc.index_in(table[column], pa.array(names, pa.string())), len(names)).to_numpy()
-            self.values[column] = (names, {w: self._by(w, code, len(names) + 1) for w in ("calls", "cost")})
+        inside = (place >= 0) & (key <= last[place])
+        # Sums are made by group: first come the incidents, then what else their customers did.
+        self.group = np.where(inside, place, len(incidents) + customer)
+        self.outside = len(incidents) + customer_of
+        self.weights = {name: table[name].cast(pa.float64()).to_numpy() for name in SUMS if name in table.column_names}
+        if "cost" in self.weights:
+            # Whole numbers: the sum of others would depend on the order of the rows.
+            self.weights["cost"] = (self.weights["cost"] * 1e9).round()
+        self.calls, self.whole = self._sums("calls"), self._judged()
 
-    def _by(self, what: str, code: np.ndarray, codes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Sums of shape (incidents, codes) inside, and of shape (customers, codes) outside of incidents."""
-        weight, inside = self.weights[what], self.incident >= 0
+    def _sums(self, what: str, code: np.ndarray | int = 0, codes: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Sums by code inside and outside of incidents, each of shape (incidents, codes)."""
+        groups = int(self.outside.max()) + 1
+        sums = np.bincount(self.group * codes + code, self.weights[what], groups * codes).reshape(groups, codes)
+        return sums[: len(self.outside)], sums[self.outside]
 
-        def add(group: np.ndarray, rows: np.ndarray, groups: int) -> np.ndarray:
-            return np.bincount(group[rows] * codes + code[rows], weight[rows], groups * codes).reshape(groups, codes)
+    def _judged(self, code: np.ndarray | int = 0, codes: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Such sums of calls for incidents with too many of them, and of cost for the others."""
+        calls = self._sums("calls", code, codes)
+        if "cost" not in self.weights:
+            return calls
+        cost = self._sums("cost", code, codes)
+        return np.where(self.by_calls, calls[0], cost[0]), np.where(self.by_calls, calls[1], cost[1])
 
-        return (
-            add(self.incident, inside, len(self.incidents)),
-            add(self.customer, ~inside, int(self.customer_of.max()) + 1),
-        )
+    def comparable(self) -> np.ndarray:
+        """Mask over incidents with something inside and something outside."""
+        return ((self.whole[0] > 0) & (self.whole[1] > 0))[:, 0]
 
-    def driver(self, i: int) -> Driver:
-        what = "calls" if self.incidents[i].by_calls else "cost"
-        customer = self.customer_of[i]
-        calls_in, calls_out = (float(t[k, 0]) for t, k in zip(self.totals["calls"], (i, customer), strict=True))
-        whole_in, whole_out = (float(t[k, 0]) for t, k in zip(self.totals[what], (i, customer), strict=True))
-        if not whole_in or not whole_out:
-            return Driver("", "", "no calls outside of incidents to compare with")
-        best = Driver("", "", "")
-        best_rise = MIN_RISE
-        for column, (names, sums) in self.values.items():
-            share, usual = sums[what][0][i, :-1] / whole_in, sums[what][1][customer, :-1] / whole_out
-            if not len(names):
-                continue
-            v = int(np.argmax(share - usual))
-            rise = float(share[v] - usual[v])
-            both = (share[v] * calls_in + usual[v] * calls_out) / (calls_in + calls_out)
-            noise = float(np.sqrt(both * (1 - both) * (1 / calls_in + 1 / calls_out)))
-            if rise >= best_rise and rise >= MIN_SIGMAS * noise and (rise > best_rise or not best.dimension):
-                best_rise = rise
-                best = Driver(
-                    column,
-                    names[v],
-                    f"{DIMENSIONS[column]} {names[v]}: {percent(100 * share[v], 0)} of {what}, "
-                    f"usually {percent(100 * usual[v], 0)}",
-                )
-        if best.dimension:
-            return best
-        factor = self._tokens_per_call(0, i) / max(self._tokens_per_call(1, customer), 1.0)
-        if self.incidents[i].by_cost and factor >= MIN_TOKEN_FACTOR:
-            return Driver("", "", f"{TOKENS} {factor:.1f} times its usual tokens")
-        return Driver("", "", "everything alike")
+    def rise(self, column: str) -> _Rise:
+        """What rose most in a column with at least one value; of equals, the first by name."""
+        encoded = self.table[column].combine_chunks().dictionary_encode()
+        names = encoded.dictionary
+        by_name = pc.sort_indices(names).to_numpy()
+        sums = self._judged(encoded.indices.fill_null(len(names)).to_numpy(), len(names) + 1)
+        share, usual = (side[:, by_name] / np.maximum(whole, 1) for side, whole in zip(sums, self.whole, strict=True))
+        largest = np.argmax(share - usual, axis=1)[:, np.newaxis]
+        share, usual = np.take_along_axis(share, largest, 1), np.take_along_axis(usual, largest, 1)
+        inside, outside = (np.maximum(side, 1) for side in self.calls)
+        both = (share * inside + usual * outside) / (inside + outside)
+        noise = np.sqrt(both * (1 - both) * (1 / inside + 1 / outside))
+        size = share - usual
+        size = np.where((size >= MIN_RISE) & (size >= MIN_SIGMAS * noise), size, 0.0)
+        value = names.take(by_name[largest[:, 0]]).to_pylist()
+        return _Rise(column, value, share[:, 0], usual[:, 0], size[:, 0])
 
-    def _tokens_per_call(self, side: int, k: int) -> float:
-        return float(self.totals["tokens"][side][k, 0]) / float(self.totals["calls"][side][k, 0])
+    def token_factor(self) -> np.ndarray:
+        """Of each incident, tokens per call in it over those outside of incidents; 0 if no tokens were read."""
+        if "tokens" not in self.weights:
+            return np.zeros(len(self.outside))
+        inside, outside = (t / np.maximum(c, 1) for t, c in zip(self._sums("tokens"), self.calls, strict=True))
+        return (inside / np.maximum(outside, 1))[:, 0]

@@ -85,43 +85,49 @@ class ExpectationFit:
             previous: The fit so far.
             aside: Mask over the rows of the hours to leave out.
         """
+        use, n = self._use, len(self._use.customers)
         level, profile = previous.level, previous.profile
+        kept = np.where(aside, 0.0, self._capped)
+        calls = np.bincount(use.customer, kept, n)
+        exposed = self._active - np.bincount(use.hour[self.judged[use.customer] & aside], minlength=use.hours)
         for _ in range(TURNS):
-            profile = self._profile(level, aside)
-            level = self._level(profile, aside)
+            profile = self._profile(level, kept, exposed)
+            level = self._level(profile, calls, aside)
         return self._expectation(level, profile, aside)
 
     def _expectation(self, level: np.ndarray, profile: np.ndarray, aside: np.ndarray) -> Expectation:
         reach = np.concatenate(([0.0], np.cumsum(profile)))
         return Expectation(level, profile, self._dispersion(level, profile, aside), reach)
 
-    def _level(self, profile: np.ndarray, aside: np.ndarray) -> np.ndarray:
-        """Calls over what the profile would give at one call an hour."""
+    def _level(self, profile: np.ndarray, calls: np.ndarray, aside: np.ndarray) -> np.ndarray:
+        """Each customer's calls over what the profile would give at one call an hour."""
         use, n = self._use, len(self._use.customers)
         reach = np.concatenate(([0.0], np.cumsum(profile)))
-        calls = np.bincount(use.customer[~aside], self._capped[~aside], n)
         exposure = reach[self._end] - reach[self._first]
         exposure -= np.bincount(use.customer[aside], profile[use.hour[aside]], n)
         return np.divide(calls, exposure, out=self._start_level.copy(), where=(exposure > 0) & (calls > 0))
 
-    def _profile(self, level: np.ndarray, aside: np.ndarray) -> np.ndarray:
-        """Weekday x hour factors; each customer's calls count relative to its own level, so all weigh the same."""
+    def _profile(self, level: np.ndarray, kept: np.ndarray, exposed: np.ndarray) -> np.ndarray:
+        """Weekday x hour factors; each customer's calls count relative to its own level, so all weigh the same.
+
+        Args:
+            level: Of each customer.
+            kept: Calls of each row, 0 for the hours to leave out.
+            exposed: Of each hour, how many judged customers were active and are not left out.
+        """
         use = self._use
-        kept = self.judged[use.customer] & ~aside
-        share = self._capped[kept] / level[use.customer[kept]]
-        hour = use.hour[kept]
-        exposed = self._active - np.bincount(use.hour[self.judged[use.customer] & aside], minlength=use.hours)
-        weekday, clock = np.ones(use.hours), np.ones(use.hours)
+        share = kept / np.where(self.judged, level, np.inf)[use.customer]
+        seen = np.bincount(use.hour, share, use.hours)
+        weekday = np.ones(use.hours)
         for _ in range(TURNS):
-            clock = self._factor(self._clock, share, hour, exposed * weekday, 24)
-            weekday = self._factor(self._weekday, share, hour, exposed * clock, 7)
+            clock = self._factor(self._clock, seen, exposed * weekday)
+            weekday = self._factor(self._weekday, seen, exposed * clock)
         return weekday * clock
 
     @staticmethod
-    def _factor(kind: np.ndarray, share: np.ndarray, hour: np.ndarray, exposed: np.ndarray, kinds: int) -> np.ndarray:
-        seen = np.bincount(kind[hour], share, kinds)
-        expected = np.bincount(kind, exposed, kinds)
-        return ((seen + PRIOR_HOURS) / (expected + PRIOR_HOURS))[kind]
+    def _factor(kind: np.ndarray, seen: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Seen over expected of all hours of a kind; every array has an entry per hour since the start."""
+        return ((np.bincount(kind, seen) + PRIOR_HOURS) / (np.bincount(kind, expected) + PRIOR_HOURS))[kind]
 
     def _dispersion(self, level: np.ndarray, profile: np.ndarray, aside: np.ndarray) -> np.ndarray:
         """By moments, mean((y - mu)^2 - y) / mean(mu^2), and at least the median over all customers."""
@@ -130,9 +136,10 @@ class ExpectationFit:
         base = level**2 * (squares[self._end] - squares[self._first])
         mean = level[use.customer] * profile[use.hour]
         base -= np.bincount(use.customer[aside], mean[aside] ** 2, n)
-        kept, y = ~aside, self._capped
-        # Hours without a call have no row; each of them adds mu^2, and so does the base.
-        over = base + np.bincount(use.customer[kept], (y[kept] - mean[kept]) ** 2 - y[kept] - mean[kept] ** 2, n)
+        # Hours without a call have no row; each of them adds mu^2, and so does the base. A row adds the rest of
+        # (y - mu)^2 - y, which is y (y - 1 - 2 mu).
+        y = self._capped
+        over = base + np.bincount(use.customer, np.where(aside, 0.0, y * (y - 1 - 2 * mean)), n)
         own = np.maximum(np.divide(over, base, out=np.zeros(n), where=base > 0), 0.0)
         common = float(np.median(own[self.judged])) if self.judged.any() else 0.0
         return np.maximum(own, common)
