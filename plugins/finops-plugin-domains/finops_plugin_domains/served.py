@@ -1,4 +1,4 @@
-"""How tasks were served by models: sums and latencies, read once for the reports that ask for them."""
+"""How tasks were served by models: sums and latencies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from finops_core import Calls, read_once
+from finops_core import Calls
 from finops_plugin_domains.spans import membership, reported_spans
 
 SUCCESS = "success"
@@ -76,7 +76,6 @@ _COLUMNS = tuple(f.name for f in fields(Served) if f.name != "latencies")
 _COUNTS = ("tokens", "timed_ms", "timed_output", "on_time")
 
 
-@read_once
 def served(calls: Calls) -> list[list[Served]]:
     """The calls of the period, and of both spans of the comparison if there is one, by task, model and status.
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from finops_plugin_domains.performance.analyzer import PerformanceAnalyzer
 from finops_plugin_domains.performance.frontier import comparable, slowness, unbeaten
-from finops_plugin_domains.performance.service import MODEL, duration, quality_of
+from finops_plugin_domains.service import MODEL, duration, quality_of
 
 from finops_core import Calls, Finding, Report, Settings, Table
 from finops_core.testing import calls_from, check_analyzer

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -143,9 +143,15 @@ class Subscriptions:
 
     by_customer: Mapping[str, Subscription]
     prices: Mapping[str, Decimal]
+    _over: dict[Period, Revenue] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def over(self, period: Period) -> Revenue:
         """What every customer paid in a period that ends no later than the log that was read."""
+        if period not in self._over:  # several reports ask for the same few
+            self._over[period] = self._paid_in(period)
+        return self._over[period]
+
+    def _paid_in(self, period: Period) -> Revenue:
         known: dict[str, CustomerRevenue] = {}
         unknown: dict[str, UnknownRevenue] = {}
         for customer, subscription in self.by_customer.items():

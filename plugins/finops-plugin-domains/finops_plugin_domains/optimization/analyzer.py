@@ -84,13 +84,13 @@ class OptimizationAnalyzer(Analyzer):
             metrics=self._metrics(calls, potential, evidence),
             findings=extrapolated(findings(self, calls.catalog, potential, evidence), calls.month_caveat),
             sections=(
-                sections.together(self, potential, evidence.cost),
+                sections.together(self, potential, evidence.total.cost),
                 switches(self, potential, evidence, refusals),
                 sections.questions(self, calls),
                 sections.caching(self, potential, evidence),
                 terms.batches(self, calls, potential),
                 terms.commitments(self, potential),
-                prices.failed(evidence.failures),
+                prices.failed(evidence.quality.failures),
                 prices.prices(calls.catalog, potential, evidence),
             ),
             method=sections.METHOD,
@@ -130,7 +130,7 @@ class OptimizationAnalyzer(Analyzer):
         return Potential(span, found, potential.choices, potential.terms)
 
     def _answer(self, potential: Potential, evidence: Evidence) -> str:
-        cost = evidence.cost
+        cost = evidence.total.cost
         low, high = potential.total(CAUTIOUS), potential.total(HOPEFUL)
         monthly = [dollars(potential.monthly(end)) for end in (CAUTIOUS, HOPEFUL)]
         spent = f"{dollars(cost)} spent in {plural(potential.period.days, 'day')}"
@@ -152,7 +152,7 @@ class OptimizationAnalyzer(Analyzer):
         )
 
     def _metrics(self, calls: Calls, potential: Potential, evidence: Evidence) -> tuple[Metric, ...]:
-        low, high, cost = potential.total(CAUTIOUS), potential.total(HOPEFUL), evidence.cost
+        low, high, cost = potential.total(CAUTIOUS), potential.total(HOPEFUL), evidence.total.cost
         now = before = failed_now = failed_before = None
         if calls.comparison is not None:
             current, previous = calls.comparison.current, calls.comparison.previous
@@ -204,7 +204,7 @@ class OptimizationAnalyzer(Analyzer):
             Metric(
                 id="failed-cost",
                 label="Cost of failed calls",
-                value=evidence.failed_cost,
+                value=evidence.total.failed_cost,
                 current=failed_now,
                 previous=failed_before,
                 unit="usd",

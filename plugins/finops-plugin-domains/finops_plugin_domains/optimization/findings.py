@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from finops_core import Catalog, Finding, count, dollars, listing, percent, plural
-from finops_plugin_domains.optimization.evidence import Evidence, Failures, step
+from finops_plugin_domains.optimization.evidence import Evidence, step
 from finops_plugin_domains.optimization.potential import Potential
 from finops_plugin_domains.optimization.prices import unpriced_text
 from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL
 from finops_plugin_domains.optimization.sections import length
+from finops_plugin_domains.service import Failures
 
 if TYPE_CHECKING:
     from finops_plugin_domains.optimization.analyzer import OptimizationAnalyzer
@@ -28,13 +29,13 @@ def findings(
     evidence: Evidence,
 ) -> tuple[Finding, ...]:
     """What to act on, the most dollars first; with nothing to act on, what was checked."""
-    worth = evidence.cost * Decimal(str(analyzer.finding_percent)) / 100
+    worth = evidence.total.cost * Decimal(str(analyzer.finding_percent)) / 100
     found = [
         *_switches(analyzer, potential, evidence, worth),
         *_caching(potential, worth),
         *_batches(potential, worth),
         *_commitments(analyzer, potential, worth),
-        *_failed(evidence.failures, potential, worth),
+        *_failed(evidence.quality.failures, potential, worth),
     ]
     found.sort(key=lambda f: (-(f.usd_per_month or 0), f.id))
     return (*(found or [_nothing(potential, evidence)]), *_mismatches(potential), *_unpriced(catalog, evidence))
@@ -52,8 +53,8 @@ def _switches(
         tried = other.calls >= WELL_TRIED * analyzer.minimum_calls
         speed = (
             "; latency is not in the log"
-            if now.latency_ms is None or other.latency_ms is None
-            else f", median {other.latency_ms / 1000:.1f} s (now {now.latency_ms / 1000:.1f} s)"
+            if now.p50 is None or other.p50 is None
+            else f", median {other.p50 / 1000:.1f} s (now {now.p50 / 1000:.1f} s)"
         )
         low, high = (dollars(month(outcome.saving(end))) for end in (CAUTIOUS, HOPEFUL))
         found.append(
@@ -64,7 +65,7 @@ def _switches(
                 usd_per_month=month(outcome.saving(CAUTIOUS)),
                 confidence="medium" if tried and use[1] == target[0] else "low",
                 why_sure=f"Every call is priced again at its date. {target[1]} had {plural(other.calls, 'call')} of "
-                f"this task: {percent(other.failed_percent)} failed (now {percent(now.failed_percent)}){speed}. The "
+                f"this task: {percent(other.error_percent)} failed (now {percent(now.error_percent)}){speed}. The "
                 f"amount assumes {length(analyzer.output_percent[1])}; quality is not measured.",
                 action=f"Compare {target[1]} with {use[2]} on a sample of {use[0]}, then make it the task's default.",
                 section="switches",

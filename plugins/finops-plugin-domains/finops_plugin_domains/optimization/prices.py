@@ -7,9 +7,10 @@ from decimal import Decimal
 from fractions import Fraction
 
 from finops_core import Catalog, Column, Section, Table, dollars, listing, plural
-from finops_plugin_domains.optimization.evidence import Evidence, Failures
+from finops_plugin_domains.optimization.evidence import Evidence
 from finops_plugin_domains.optimization.potential import Potential
 from finops_plugin_domains.optimization.repricing import dollars_of, scaled
+from finops_plugin_domains.service import Failures
 
 
 def failed(found: Sequence[Failures]) -> Section:
@@ -117,7 +118,7 @@ def history_text(catalog: Catalog, evidence: Evidence) -> str:
         changes = catalog.changes(provider, model)
         dated += bool(changes)
         undated += not changes
-        if changes and use.first < changes[0]:
+        if changes and use.first.date() < changes[0]:
             early.append(f"{model} ({provider}, before {changes[0]})")
     texts = []
     if undated:

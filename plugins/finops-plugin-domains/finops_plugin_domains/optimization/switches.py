@@ -107,10 +107,10 @@ def _table(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evide
                 dollars_of(outcome.same),
                 outcome.saving(HOPEFUL),
                 other.calls,
-                now.failed_percent,
-                other.failed_percent,
-                now.latency_ms,
-                other.latency_ms,
+                now.error_percent,
+                other.error_percent,
+                now.p50,
+                other.p50,
             ]
         )
     return Table.of(

@@ -24,7 +24,7 @@ from finops_core import (
 )
 from finops_plugin_domains.performance import sections
 from finops_plugin_domains.performance.frontier import Beaten, beaten, comparable, slowness, unbeaten
-from finops_plugin_domains.performance.service import MODEL, Quality, Service, Services, duration, quality_of
+from finops_plugin_domains.service import MODEL, Quality, Service, Services, duration, quality_of
 from finops_plugin_domains.understanding.breakdown import label, named
 
 MOST_FINDINGS = 3

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from finops_plugin_domains.performance.service import MODEL, TASK_MODEL, Names, Service, Services
+from finops_plugin_domains.service import MODEL, TASK_MODEL, Names, Service, Services
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from finops_core import (
     plural,
 )
 from finops_plugin_domains.performance.frontier import Beaten
-from finops_plugin_domains.performance.service import MODEL, TIMED, Failures, Names, Service, Services, duration
+from finops_plugin_domains.service import MODEL, TIMED, Failures, Names, Service, Services, duration
 from finops_plugin_domains.understanding.breakdown import LABELS, MOST_BARS, dimension_columns, label
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
-from finops_core import Calls
+from finops_core import Calls, read_once
 from finops_plugin_domains.served import Served, percentiles, served
 
 Names = tuple[str | None, ...]
@@ -46,6 +47,7 @@ class Service:
         on_time: Successful calls within the latency of the service level.
         on_time_cost: Dollars of these.
         untimed_cost: Dollars of successful calls whose latency is not known.
+        first: The moment of the first call.
         latency: The 50th, 95th and 99th percentile of the timed calls, milliseconds; empty without one.
     """
 
@@ -61,6 +63,7 @@ class Service:
     on_time: int
     on_time_cost: Decimal
     untimed_cost: Decimal
+    first: datetime
     latency: tuple[float, ...] = ()
 
     @property
@@ -129,12 +132,13 @@ Services = dict[tuple[str, ...], list[Service]]
 
 @dataclass(frozen=True)
 class Failures:
-    """Failed calls of one status to one model."""
+    """Failed calls of one status to one model: how many, how many of them billed, and what they cost in dollars."""
 
     status: str
     provider: str
     model: str
     calls: int
+    billed: int
     cost: Decimal
 
 
@@ -155,6 +159,7 @@ class Quality:
     previous: Service | None
 
 
+@read_once
 def quality_of(calls: Calls) -> Quality:
     """Measure the service in the period and in both spans of the comparison.
 
@@ -170,7 +175,12 @@ def quality_of(calls: Calls) -> Quality:
         )
     failed = _by((row for row in whole if not row.succeeded), ("status", *MODEL))
     failures = [
-        Failures(*map(str, names), calls=sum(row.calls for row in rows), cost=_cost(row.cost for row in rows))
+        Failures(
+            *map(str, names),
+            calls=sum(row.calls for row in rows),
+            billed=sum(row.billed for row in rows),
+            cost=_cost(row.cost for row in rows),
+        )
         for names, rows in failed.items()
     ]
     failures.sort(key=lambda f: (-f.cost, -f.calls, f.status, f.provider, f.model))
@@ -200,6 +210,7 @@ def _service(names: Names, rows: Sequence[Served]) -> Service:
         on_time=sum(row.on_time for row in good),
         on_time_cost=_cost(row.on_time_cost for row in good),
         untimed_cost=_cost(row.untimed_cost for row in good),
+        first=min(row.first for row in rows),
         latency=percentiles(good, QUANTILES),
     )
 
