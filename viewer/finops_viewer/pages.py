@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,12 +14,14 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from finops_core.report import TEXT_UNITS, Chart, Column, Finding, Metric, Report, Table
+from finops_core.report import TEXT_UNITS, Chart, Column, Finding, Metric, Report, Table, Unit
 from finops_viewer import units
 from finops_viewer.record import About
 
 SHOWN_ROWS = 10
-"""Rows of a table that are in the page's HTML; the others are in its data, one press away."""
+"""Rows of a long table that are in the page's HTML; the others are in its data, one press away."""
+LEAST_HIDDEN = 6
+"""A table that would hide fewer rows than this shows all of them."""
 SHOWN_FINDINGS = 10
 """Findings that the home page shows unfolded."""
 STYLE = "viewer.css"
@@ -29,9 +32,12 @@ SCRIPTS = (
     "format.js",
     "selection.js",
     "filters.js",
+    "axes.js",
+    "scatter.js",
     "kinds.js",
     "charts.js",
     "tables.js",
+    "picture.js",
     "downloads.js",
     "morph.js",
     "live.js",
@@ -40,6 +46,7 @@ SCRIPTS = (
 
 # Below these a change would read as none.
 _LEAST_PERCENT, _LEAST_POINTS = Decimal("0.05"), Decimal("0.005")
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|h)(?!\w))")
 TIME = "timestamp"
 """The column of the call log that a range of days is about."""
 
@@ -119,7 +126,12 @@ def render_report(shown: Shown, others: Sequence[Shown], about: About, inline: I
         inline: Makes a page that needs no other file.
     """
     tables = {t.id: t for _, t in _tables(shown.report)}
-    charts = {b.id: b.model_dump() for s in shown.report.sections for b in s.blocks if b.type == "chart"}
+    charts = {
+        b.id: {**b.model_dump(), "decimals": _decimals(tables[b.id])[-1]}
+        for s in shown.report.sections
+        for b in s.blocks
+        if b.type == "chart"
+    }
     data = {"run_id": about.run_id, "tables": {k: _table_data(t) for k, t in tables.items()}, "charts": charts}
     return (
         _environment()
@@ -182,6 +194,16 @@ def assets() -> dict[str, bytes]:
     return {f"assets/{name}": (folder / name).read_bytes() for name in (STYLE, EARLY_SCRIPT, *SCRIPTS)}
 
 
+def in_order(all_shown: Iterable[Shown]) -> list[Shown]:
+    """Reports as navigation and cards list them: those of the headline numbers in their order, then by title."""
+
+    def place(shown: Shown) -> tuple[bool, int, str, str]:
+        places = [m.home for m in shown.report.metrics if m.home]
+        return not places, min(places, default=0), shown.report.title, shown.report.name
+
+    return sorted(all_shown, key=place)
+
+
 def ranked(findings: Iterable[tuple[Shown, Finding]]) -> list[tuple[Shown, Finding]]:
     """Findings by dollars a month, the dearest first; those without an amount last, by severity."""
     order = list(_SEVERITY)
@@ -242,7 +264,8 @@ def table_of(chart: Chart) -> Table:
             )
         ]
         columns += [
-            Column(name=f"y{i}", label=s.name or chart.y.label, unit=chart.y.unit) for i, s in enumerate(chart.series)
+            Column(name=f"y{i}", label=s.name or chart.y.label, unit=chart.y.unit, role="measure")
+            for i, s in enumerate(chart.series)
         ]
         rows = list(zip(chart.categories, *(s.values for s in chart.series), strict=True))
     return Table(id=chart.id, title=chart.title, columns=tuple(columns), rows=tuple(rows))
@@ -274,8 +297,19 @@ def _table_data(table: Table) -> dict[str, Any]:
 
 
 def _decimals(table: Table) -> list[int]:
-    """The decimals of each column."""
-    return [units.decimals_of((row[i] for row in table.rows), c.unit) for i, c in enumerate(table.columns)]
+    """The decimals of each column; dollars that are added up have those of the largest, as in any account."""
+
+    def decimals(columns: Iterable[int], unit: Unit) -> int:
+        return units.decimals_of([row[i] for row in table.rows for i in columns], unit)
+
+    added_up = [i for i, c in enumerate(table.columns) if c.unit == "usd" and c.role == "measure"]
+    of_dollars = decimals(added_up, "usd")
+    return [of_dollars if i in added_up else decimals([i], c.unit) for i, c in enumerate(table.columns)]
+
+
+def _shown_rows(table: Table) -> int:
+    """How many rows the page shows unasked."""
+    return SHOWN_ROWS if len(table.rows) >= SHOWN_ROWS + LEAST_HIDDEN else len(table.rows)
 
 
 def _json(data: Mapping[str, Any]) -> Markup:
@@ -287,7 +321,8 @@ def _json(data: Mapping[str, Any]) -> Markup:
 
 
 def _shown_text(value: Any) -> Any:
-    return units.plain(value) if type(value) is str else value
+    """Text for reading: every character shows, and a number stays on one line with its unit."""
+    return _BEFORE_UNIT.sub("\u00a0", units.plain(value)) if type(value) is str else value
 
 
 @cache
@@ -305,6 +340,7 @@ def _environment() -> Environment:
         tile=units.tile,
         cell_class=units.cell_class,
         decimals=_decimals,
+        shown_rows=_shown_rows,
         change=change,
         sparkline=sparkline,
     )
@@ -313,7 +349,6 @@ def _environment() -> Environment:
         severity=_SEVERITY,
         states=_STATE,
         text_units=TEXT_UNITS,
-        shown_rows=SHOWN_ROWS,
         style=STYLE,
         early_script=EARLY_SCRIPT,
         scripts=SCRIPTS,

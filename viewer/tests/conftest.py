@@ -15,7 +15,20 @@ import pytest
 from finops_viewer.publisher import HtmlPublisher
 
 from finops_core.ledger.calls import LogCounts, Period
-from finops_core.report import Axis, Chart, Column, Failure, Finding, Metric, Point, Report, Section, Series, Table
+from finops_core.report import (
+    Axis,
+    Breakdown,
+    Chart,
+    Column,
+    Failure,
+    Finding,
+    Metric,
+    Point,
+    Report,
+    Section,
+    Series,
+    Table,
+)
 from finops_core.site import Site
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -359,6 +372,9 @@ def performance() -> Report:
         ("gemini-2.5-flash", 600, 0.0121, True),
         ("mistral-large", 1800, 0.019, False),
     ]
+    providers = {"gpt": "openai", "claude": "anthropic", "gemini": "google", "mistral": "mistral"}
+    models = [(i, providers[p[0].partition("-")[0]], p[0]) for i, p in enumerate(points)]
+    failed = [(20 + i % 7, 5 + i % 3) for i in range(30)]
     return Report(
         name="finops_performance",
         title="Performance",
@@ -404,6 +420,7 @@ def performance() -> Report:
                         x=Axis(label="Median latency", unit="ms"),
                         y=Axis(label="Cost per call", unit="usd"),
                         points=tuple(Point(label=a, x=b, y=c, highlight=d) for a, b, c, d in points),
+                        breakdowns=(Breakdown(by=("provider", "model"), rows=tuple(models)),),
                     ),
                     Chart(
                         id="errors",
@@ -415,8 +432,20 @@ def performance() -> Report:
                         y=Axis(label="Failed calls", unit="count"),
                         categories=tuple(DAYS),
                         series=(
-                            Series(name="error", values=tuple(20 + i % 7 for i in range(30))),
-                            Series(name="timeout", values=tuple(5 + i % 3 for i in range(30))),
+                            Series(name="error", values=tuple(errors for errors, _ in failed)),
+                            Series(name="timeout", values=tuple(timeouts for _, timeouts in failed)),
+                        ),
+                        breakdowns=(
+                            Breakdown(
+                                by=("provider",),
+                                rows=(
+                                    *(
+                                        (i, "openai", errors - 4, timeouts)
+                                        for i, (errors, timeouts) in enumerate(failed)
+                                    ),
+                                    *((i, "google", 4, 0) for i in range(30)),
+                                ),
+                            ),
                         ),
                     ),
                 ),

@@ -6,8 +6,10 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import combinations
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from finops_viewer import units
@@ -23,6 +25,7 @@ from finops_core.site import Site
 
 pytestmark = pytest.mark.browser
 
+SVG = "{http://www.w3.org/2000/svg}"
 PAGES = (
     "index",
     "customer_profitability",
@@ -228,7 +231,7 @@ def test_numbers_along_an_axis_stand_as_far_apart_as_they_are(open_tab: Callable
     axis = """(unit) => {
         const chart = { kind: "line", x: { unit, label: "x" }, y: { unit: "usd", label: "y" },
                         categories: ["0", "1", "50"], series: [{ name: "", role: "actual", values: ["1", "2", "3"] }] };
-        const { xAxis, series } = finops.kinds.options(chart, { series: [] }, 20);
+        const { xAxis, series } = finops.kinds.options(chart, { series: [] }, 800);
         return [xAxis.type, series[0].data];
     }"""
     assert page.evaluate(axis, "percent") == ["value", [[0, 1], [1, 2], [50, 3]]]
@@ -334,6 +337,62 @@ def test_a_filter_says_what_the_page_cannot_know(open_tab: Callable[..., Any], h
     expect(tab.page.locator("#n-models")).to_contain_text("Nothing in it matches.")
     assert tab.page.locator("img").count() == 0
     assert not tab.complaints
+
+
+def test_filters_reach_charts_through_what_their_values_are_made_of(open_tab: Callable[..., Any], html: Path) -> None:
+    tab = open_tab()
+    page = tab.page
+    page.goto(f"{html.as_uri()}/finops_performance.html?provider=google&from=2026-01-10&to=2026-01-11")
+    expect(page.locator("#n-errors")).to_have_text("Filtered by day and provider.")
+    page.locator("#v-errors summary").click()
+    # Google's four errors and no timeout of each day, of the 20 + i % 7 and 5 + i % 3 of all providers.
+    expect(page.locator("#t-errors tbody tr")).to_have_text(["2026-01-1040", "2026-01-1140"])
+    expect(page.locator("#n-frontier")).to_have_text("Filtered by provider, but not by day.")
+    drawn = page.locator('[data-chart="frontier"] svg')
+    expect(drawn).to_contain_text("gemini-2.5-flash")
+    expect(drawn).not_to_contain_text("gpt-5")
+    page.get_by_label("Model", exact=True).select_option("gpt-5")
+    expect(page.locator("#n-frontier")).to_contain_text("Nothing in it matches.")
+    assert not tab.complaints
+
+
+def test_a_chart_as_a_file_says_what_it_shows_and_leaves_out(open_tab: Callable[..., Any], html: Path) -> None:
+    tab = open_tab(color_scheme="dark")
+    page = tab.page
+    page.goto(f"{html.as_uri()}/finops_performance.html?provider=openai&from=2026-01-10")
+
+    def saved(chart: str) -> tuple[str, str]:
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"SVG of {chart}").click()
+        root = ET.parse(download.value.path()).getroot()
+        texts = [e.text or "" for e in root.iter(f"{SVG}text")]
+        return " ".join(texts), root.findall(f"{SVG}rect")[0].get("fill", "")
+
+    text, paper = saved("How many calls failed each day?")
+    assert text.startswith("How many calls failed each day? Performance, data through ")
+    assert "Filter: day from 2026-01-10; provider = openai error timeout" in text
+    assert paper == "rgb(255, 255, 255)"
+    text, _ = saved("Which models does no other beat?")
+    assert "Filter: provider = openai; not filtered by day" in text
+    assert "gpt-5-mini" in text
+    assert "claude" not in text
+    page.get_by_role("button", name="Clear").click()
+    text, _ = saved("Which models does no other beat?")
+    assert "Filter" not in text
+    assert "claude-haiku-4-5" in text
+    assert not tab.complaints
+
+
+def test_names_in_a_scatter_chart_cover_neither_points_nor_each_other(open_tab: Callable[..., Any], html: Path) -> None:
+    page = open_tab().page
+    page.goto(f"{html.as_uri()}/finops_performance.html")
+    boxes = page.locator('[data-chart="frontier"] svg text').evaluate_all(
+        """(texts) => texts.filter((t) => /^(gpt|claude|gemini|mistral)-/.test(t.textContent))
+            .map((t) => { const { x, y, right, bottom } = t.getBoundingClientRect(); return [x, y, right, bottom]; })"""
+    )
+    assert len(boxes) >= 4
+    for (a, b, c, d), (e, f, g, h) in combinations(boxes, 2):
+        assert not (a < g and e < c and b < h - 1 and f < d - 1)
 
 
 def test_totals_of_filtered_rows_are_exact_or_absent(open_tab: Callable[..., Any], html: Path) -> None:

@@ -3,14 +3,14 @@
 
 finops.charts = (() => {
   const PRINT_WIDTH = 660; // about what A4 and Letter leave between margins; the drawing is scaled to fit
-  const [LONG_NAME, SHORT_NAME, NARROW] = [44, 22, 640]; // characters of a name beside a drawing, by its width
   const drawn = new Map(); // chart id -> ECharts instance
   const { format, kinds } = finops;
 
-  // A token's colour under the current theme; light-dark() is only resolved where a colour is used.
-  function palette() {
+  // The tokens' colours under the current theme or a named one; light-dark() is only resolved where a colour is used.
+  function palette(scheme = "inherit") {
     const probe = document.createElement("i");
     probe.hidden = true;
+    probe.style.colorScheme = scheme;
     document.body.append(probe);
     const colour = (token) => {
       probe.style.color = `var(--${token})`;
@@ -55,11 +55,10 @@ finops.charts = (() => {
     if (!drawn.has(id)) element.replaceChildren(document.createElement("div"));
     legend(element, chart);
     const place = element.lastElementChild;
-    const longest = (width === "auto" ? place.clientWidth : width) < NARROW ? SHORT_NAME : LONG_NAME;
     place.style.height = `${kinds.height(chart)}px`;
     if (!drawn.has(id)) drawn.set(id, echarts.init(place, null, { renderer: "svg" }));
     drawn.get(id).resize({ width, height: kinds.height(chart) });
-    drawn.get(id).setOption(kinds.options(chart, colours, longest), { notMerge: true });
+    drawn.get(id).setOption(kinds.options(chart, colours, drawn.get(id).getWidth()), { notMerge: true });
     const drawing = place.querySelector("svg");
     drawing.setAttribute("viewBox", `0 0 ${drawn.get(id).getWidth()} ${drawn.get(id).getHeight()}`); // print scales it
   }
@@ -73,12 +72,6 @@ finops.charts = (() => {
       }
     }
     document.querySelectorAll("[data-chart]").forEach((element) => draw(element, colours, width));
-  }
-
-  function svg(id) {
-    const element = drawn.get(id).getDom().querySelector("svg").cloneNode(true);
-    element.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-    return new XMLSerializer().serializeToString(element);
   }
 
   function print(on) {
@@ -101,5 +94,5 @@ finops.charts = (() => {
     });
   }
 
-  return { start, drawAll, svg };
+  return { start, drawAll, palette, isBlank };
 })();

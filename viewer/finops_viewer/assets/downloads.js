@@ -41,7 +41,11 @@ finops.downloads = (() => {
         save(`${id}.csv`, "text/csv;charset=utf-8", csv(table, finops.filters.column(table)));
       } else if (button?.dataset.svg) {
         const id = button.dataset.svg;
-        save(`${id}.svg`, "image/svg+xml", finops.charts.svg(id));
+        const through = document.querySelector(".through time");
+        const source = [document.querySelector("h1").textContent, through && `data through ${through.textContent}`];
+        const filtered = finops.filters.column(finops.filters.table(id));
+        const remarks = [source.filter(Boolean).join(", "), filtered && `Filter: ${filtered}`];
+        save(`${id}.svg`, "image/svg+xml", finops.picture.of(finops.filters.chart(id), remarks));
       }
     });
   }

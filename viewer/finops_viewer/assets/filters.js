@@ -25,12 +25,15 @@ finops.filters = (() => {
   // The values of each dimension in the tables and charts of the page, in order.
   function values() {
     const found = {};
-    for (const table of Object.values(finops.page.data().tables)) {
-      table.columns.forEach((column, i) => {
-        if (column.role !== "dimension" || !(column.dimension in WORDS)) return;
-        found[column.dimension] ??= new Set();
-        for (const row of table.rows) if (row[i] !== null) found[column.dimension].add(row[i]);
-      });
+    const add = (dimension, rows, i) => {
+      if (!(dimension in WORDS)) return;
+      found[dimension] ??= new Set();
+      for (const row of rows) if (row[i] !== null) found[dimension].add(row[i]);
+    };
+    const { tables, charts } = finops.page.data();
+    for (const { columns, rows } of Object.values(tables)) columns.forEach((column, i) => column.role === "dimension" && add(column.dimension, rows, i));
+    for (const { breakdowns } of Object.values(charts)) {
+      for (const { by, rows } of breakdowns) by.forEach((dimension, i) => add(dimension, rows, i + 1));
     }
     const order = new Intl.Collator("en", { numeric: true }).compare;
     return Object.fromEntries(Object.entries(found).map(([name, set]) => [name, [...set].sort(order)]));
@@ -127,8 +130,8 @@ finops.filters = (() => {
 
   // A table of the page as the filters leave it.
   function table(id) {
-    const data = finops.page.data().tables[id];
-    return data && finops.selection.of(data, chosen());
+    const { tables, charts } = finops.page.data();
+    return tables[id] && finops.selection.of(tables[id], chosen(), charts[id]);
   }
 
   function chart(id) {

@@ -16,6 +16,7 @@ finops.format = (() => {
   const TREACHEROUS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
 
   const isText = (unit) => TEXT.has(unit);
+  const isTime = (unit) => unit === "date" || unit === "time";
   const plain = (text) => String(text).replace(TREACHEROUS, "\ufffd");
 
   function shortened(text, longest) {
@@ -76,6 +77,8 @@ finops.format = (() => {
   function axis(value, unit) {
     if (isText(unit)) return plain(value);
     const size = Math.abs(value);
+    if (unit === "ms" && !size) return "0"; // beside milliseconds and seconds
+    if (unit === "ms" && size >= 1000) return `${grouped(String(Number((value / 1000).toPrecision(6))))} s`;
     const scales = AMOUNTS.has(unit) ? [[1e9, "B"], [1e6, "M"], [1e3, "k"]] : [];
     const [scale, letter] = scales.find(([limit]) => size >= limit) || [1, ""];
     const text = grouped(String(Number((size / scale).toPrecision(scale > 1 ? 3 : 6))));
@@ -85,12 +88,12 @@ finops.format = (() => {
   // A category on an axis: 2026-01-05 is 5 Jan.
   function category(text, unit) {
     const date = /^(\d{4})-(\d\d)-(\d\d)/.exec(text);
-    if ((unit === "date" || unit === "time") && date && MONTHS[date[2] - 1]) {
+    if (isTime(unit) && date && MONTHS[date[2] - 1]) {
       const hour = /[T ](\d\d:\d\d)/.exec(text);
       return `${Number(date[3])} ${MONTHS[date[2] - 1]}${hour ? ` ${hour[1]}` : ""}`;
     }
     return plain(text);
   }
 
-  return { MISSING, isText, plain, shortened, full, cellClass, axis, category };
+  return { MISSING, isText, isTime, plain, shortened, full, cellClass, axis, category };
 })();

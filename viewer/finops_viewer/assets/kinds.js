@@ -5,57 +5,8 @@ finops.kinds = (() => {
   const TONES = 8;
   const BAR = 26;
   const { format } = finops;
+  const { name, tip, titled, valueAxis, categoryAxis, base } = finops.axes;
   const number = (value) => (value === null ? null : Number(value));
-
-  let nameLength = 0;
-  const name = (text) => format.shortened(format.plain(text), nameLength);
-
-  // Tooltips are rich text, in which braces mean styles.
-  const tip = (text) => format.shortened(format.plain(text), 80).replaceAll("{", "(").replaceAll("}", ")");
-
-  function valueAxis(axis, colours, more = {}) {
-    return {
-      type: "value",
-      axisLabel: { color: colours.quiet, formatter: (v) => format.axis(v, axis.unit), hideOverlap: true },
-      axisLine: { show: false },
-      axisTick: { show: false },
-      splitLine: { lineStyle: { color: colours.rule } },
-      splitNumber: 4,
-      ...more,
-    };
-  }
-
-  function categoryAxis(chart, colours, more = {}) {
-    return {
-      type: "category",
-      data: chart.categories,
-      axisLabel: { color: colours.quiet, formatter: (v) => name(format.category(v, chart.x.unit)), hideOverlap: true },
-      axisLine: { lineStyle: { color: colours.rule } },
-      axisTick: { show: false },
-      ...more,
-    };
-  }
-
-  // An axis's name stands above or below the drawing, where it never collides with labels.
-  const titled = (axis, colours) => ({ name: axis.label, nameTextStyle: { color: colours.quiet } });
-
-  function base(colours, trigger) {
-    const { fontFamily } = getComputedStyle(document.body);
-    return {
-      animation: false,
-      textStyle: { fontFamily, fontSize: 12, color: colours.ink },
-      grid: { left: 4, right: 16, top: 30, bottom: 8, outerBounds: { left: 2, right: 4, top: 2, bottom: 6 } },
-      tooltip: {
-        trigger,
-        renderMode: "richText", // the default writes inline styles, which the content policy forbids
-        confine: true,
-        backgroundColor: colours.raised,
-        borderColor: colours.rule,
-        textStyle: { color: colours.ink, fontSize: 12, fontFamily },
-        axisPointer: { z: 1, lineStyle: { color: colours.quiet }, shadowStyle: { color: colours.sunken, opacity: 1 } },
-      },
-    };
-  }
 
   // Tones by position among the series that show data; a forecast has its actual's tone, dashed.
   function tones(chart) {
@@ -133,6 +84,8 @@ finops.kinds = (() => {
     const tone = tones(chart);
     const single = bars(chart) === 1;
     const along = lies(chart);
+    const beside = chart.series.some((s) => s.role === "reference"); // values stand apart from what they are held against
+    const shown = (s, i) => format.full(s.values[i], chart.y.unit, chart.decimals);
     const series = chart.series.map((s, i) => {
       const values = s.values.map(number);
       if (s.role === "reference") {
@@ -156,12 +109,7 @@ finops.kinds = (() => {
         barMaxWidth: along ? 16 : 40,
         barCategoryGap: "28%",
         emphasis: { disabled: true },
-        label: {
-          show: along && single,
-          position: "right",
-          color: colours.quiet,
-          formatter: (p) => format.full(s.values[p.dataIndex], chart.y.unit),
-        },
+        label: { show: along && single && !beside, position: "right", color: colours.quiet, formatter: (p) => shown(s, p.dataIndex) },
       };
     });
     const common = base(colours, "axis");
@@ -171,11 +119,14 @@ finops.kinds = (() => {
       const value = valueAxis(chart.y, colours, { ...titled(chart.y, colours), nameTextStyle: { color: colours.quiet, align: "left" } });
       return { ...common, xAxis: categoryAxis(chart, colours), yAxis: value, series };
     }
-    Object.assign(common.grid, { right: single ? 84 : 16, top: 4 });
+    Object.assign(common.grid, { right: single && !beside ? 84 : 16, top: 4 });
+    const names = categoryAxis(chart, colours, { inverse: true, axisLabel: { color: colours.ink, formatter: name, interval: 0 } });
+    const value = (_, i) => shown(chart.series.find((s) => s.role !== "reference"), i);
+    const values = { ...names, position: "right", axisLine: { show: false }, axisLabel: { color: colours.quiet, formatter: value, interval: 0 } };
     return {
       ...common,
       xAxis: valueAxis(chart.y, colours, single ? { axisLabel: { show: false }, splitLine: { show: false } } : {}),
-      yAxis: categoryAxis(chart, colours, { inverse: true, axisLabel: { color: colours.ink, formatter: name, interval: 0 } }),
+      yAxis: single && beside ? [names, values] : names,
       series,
     };
   }
@@ -251,7 +202,7 @@ finops.kinds = (() => {
       return { value: [from, level, i], itemStyle: { color: colour } };
     });
     const text = (i) => {
-      const shown = format.full(chart.series[0].values[i], chart.y.unit);
+      const shown = format.full(chart.series[0].values[i], chart.y.unit, chart.decimals);
       return i === 0 || i === last || values[i] <= 0 ? shown : `+${shown}`;
     };
     const common = base(colours, "item");
@@ -278,56 +229,6 @@ finops.kinds = (() => {
               textConfig: { position: "right", distance: 6 },
             };
           },
-        },
-      ],
-    };
-  }
-
-  // Values over more than two decades crowd a straight axis.
-  function scaled(axis, values, colours, more) {
-    const wide = values.length > 1 && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) > 100;
-    const label = wide ? `${axis.label} (logarithmic)` : axis.label;
-    return valueAxis(axis, colours, { ...titled({ label }, colours), type: wide ? "log" : "value", scale: wide, ...more });
-  }
-
-  function scatter(chart, colours) {
-    const frontier = chart.points.filter((p) => p.highlight).sort((a, b) => a.x - b.x);
-    const common = base(colours, "item");
-    common.tooltip.formatter = (p) => {
-      if (!p.data.point) return "";
-      const { label, x, y } = p.data.point;
-      return `${tip(label)}\n${tip(chart.x.label)}: ${format.full(x, chart.x.unit)}\n${tip(chart.y.label)}: ${format.full(y, chart.y.unit)}`;
-    };
-    Object.assign(common.grid, { right: 40, bottom: 26 });
-    const items = chart.points.map((point) => ({
-      value: [point.x, point.y],
-      point,
-      itemStyle: { color: point.highlight ? colours.series[0] : colours.series[7], opacity: point.highlight ? 1 : 0.6 },
-      label: {
-        show: point.highlight || chart.points.length <= 12,
-        color: point.highlight ? colours.ink : colours.quiet,
-        position: frontier.indexOf(point) % 2 === 1 ? [12, 9] : [12, -9], // neighbours on the frontier keep apart
-      },
-    }));
-    return {
-      ...common,
-      xAxis: scaled(chart.x, chart.points.map((p) => p.x), colours, { nameLocation: "middle", nameGap: 28 }),
-      yAxis: scaled(chart.y, chart.points.map((p) => p.y), colours, { nameTextStyle: { color: colours.quiet, align: "left" } }),
-      series: [
-        {
-          type: "line",
-          data: frontier.map((p) => [p.x, p.y]),
-          symbol: "none",
-          silent: true,
-          lineStyle: { color: colours.series[0], width: 1, type: "dashed" },
-        },
-        {
-          type: "scatter",
-          data: items,
-          symbolSize: 10,
-          label: { formatter: (p) => name(p.data.point.label), fontSize: 11 },
-          labelLayout: { hideOverlap: true },
-          emphasis: { disabled: true },
         },
       ],
     };
@@ -365,12 +266,14 @@ finops.kinds = (() => {
     return entries;
   }
 
-  const KINDS = { line, bar, heatmap, waterfall, scatter };
+  const KINDS = { line, bar, heatmap, waterfall, scatter: finops.scatter };
 
-  // Args: the chart, colours by token, and the number of characters that fit for a name beside the drawing.
-  function options(chart, colours, longest) {
-    nameLength = longest;
-    return KINDS[chart.kind](chart, colours);
+  const [LONG_NAME, SHORT_NAME, NARROW] = [44, 22, 640]; // characters of a name beside a drawing, by its width
+
+  // Args: the chart, colours by token, and the width of the drawing in pixels.
+  function options(chart, colours, width) {
+    finops.axes.setNameLength(width < NARROW ? SHORT_NAME : LONG_NAME);
+    return KINDS[chart.kind](chart, colours, width);
   }
 
   return { TONES, options, legendOf, height };

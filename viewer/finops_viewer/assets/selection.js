@@ -55,27 +55,57 @@ finops.selection = (() => {
     });
   }
 
-  // Args: a table of the page's data and a filter.
+  // The breakdown that knows most of what the table itself cannot be filtered by; none if none knows any.
+  function breakdownFor(breakdowns, missing) {
+    const known = (breakdown) => missing.filter((dimension) => breakdown.by.includes(dimension)).length;
+    const best = breakdowns.reduce((a, b) => (a && known(a) >= known(b) ? a : b), null);
+    return best && known(best) ? best : null;
+  }
+
+  // The rows of a chart's twin as what is left of a breakdown makes them. A day of which nothing is left is zero, as is
+  // a step of a waterfall; any other category is gone.
+  function made(chart, rows, kept, breakdown, fits) {
+    const parts = new Map(kept.map((i) => [i, []]));
+    for (const part of breakdown.rows) if (parts.has(part[0]) && fits(part)) parts.get(part[0]).push(part.slice(1 + breakdown.by.length));
+    if (![...parts.values()].some((of) => of.length)) return { kept: [], rows: [] };
+    if (chart.kind === "scatter") {
+      const left = kept.filter((i) => parts.get(i).length);
+      return { kept: left, rows: left.map((i) => rows[i]) };
+    }
+    const stays = (i) => parts.get(i).length || chart.kind === "waterfall" || finops.format.isTime(chart.x.unit);
+    const left = kept.filter(stays);
+    const value = (i, at) => (rows[i][at + 1] === null ? null : sum(parts.get(i).map((part) => part[at]), chart.y.unit));
+    return { kept: left, rows: left.map((i) => [rows[i][0], ...chart.series.map((_, at) => value(i, at))]) };
+  }
+
+  // Args: a table of the page's data, a filter, and the chart of which it is the twin, if it is one.
   // Returns: the table of what is left, with `by` and `missing`: the dimensions that it is and cannot be filtered by,
   // and `kept`, the places of the rows that are left.
-  function of(table, filter) {
-    const by = asked(filter).filter((dimension) => columnOf(table, dimension) >= 0);
-    const missing = asked(filter).filter((dimension) => !by.includes(dimension));
+  function of(table, filter, chart = null) {
+    const own = asked(filter).filter((dimension) => columnOf(table, dimension) >= 0);
+    const others = asked(filter).filter((dimension) => !own.includes(dimension));
+    const breakdown = breakdownFor(chart?.breakdowns ?? [], others);
+    const further = others.filter((dimension) => breakdown?.by.includes(dimension));
+    const by = asked(filter).filter((dimension) => own.includes(dimension) || further.includes(dimension));
+    const missing = others.filter((dimension) => !further.includes(dimension));
     const all = table.rows.map((_, i) => i);
     if (!by.length) return { ...table, by, missing, kept: all };
-    const fits = (row) => by.every((dimension) => matches(row[columnOf(table, dimension)], dimension, filter));
-    const kept = all.filter((i) => fits(table.rows[i]));
-    const own = (value, i) => (table.columns[i].role === "share" ? null : value); // a share is one of all rows
-    const rows = kept.map((i) => table.rows[i].map(own));
+    const kept = all.filter((i) => own.every((dimension) => matches(table.rows[i][columnOf(table, dimension)], dimension, filter)));
+    if (breakdown) {
+      const fits = (part) => further.every((dimension) => matches(part[1 + breakdown.by.indexOf(dimension)], dimension, filter));
+      return { ...table, by, missing, ...made(chart, table.rows, kept, breakdown, fits) };
+    }
+    const ownValue = (value, i) => (table.columns[i].role === "share" ? null : value); // a share is one of all rows
+    const rows = kept.map((i) => table.rows[i].map(ownValue));
     return { ...table, by, missing, kept, rows, total: total(table, rows), other: null };
   }
 
   // The chart of which such a table is the twin.
   function chart(chart, twin) {
     if (!twin.by.length) return chart;
-    const pick = (values) => twin.kept.map((i) => values[i]);
-    const series = chart.series.map((s) => ({ ...s, values: pick(s.values) }));
-    return { ...chart, categories: pick(chart.categories), series };
+    if (chart.kind === "scatter") return { ...chart, points: twin.kept.map((i) => chart.points[i]) };
+    const series = chart.series.map((s, at) => ({ ...s, values: twin.rows.map((row) => row[at + 1]) }));
+    return { ...chart, categories: twin.rows.map((row) => row[0]), series };
   }
 
   return { TIME, of, chart };
