@@ -25,7 +25,7 @@ class HtmlPublisher(Plugin):
         """
         about = About.of(site)
         with publication.publishing(site.directory):
-            shown = [_shown(report, about, site) for report in reports]
+            shown = pages.in_order(_shown(report, about, site) for report in reports)
             files = pages.assets()
             files[f"{HOME_PAGE}.html"] = pages.render_home(shown, about).encode()
             for one in shown:

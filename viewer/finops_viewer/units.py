@@ -89,11 +89,13 @@ def cell_class(value: Cell, unit: Unit) -> str:
 
 
 def tile(value: Cell, unit: Unit) -> str:
-    """A value as a headline: large amounts without their small digits."""
+    """A value as a headline: large amounts without their small digits, and seconds where milliseconds are many."""
     if value is None or unit in TEXT_UNITS:
         return full(value, unit)
     number = _number(value)
     size = abs(number)
+    if unit == "ms" and size >= 1000:
+        return f"{_signed(number / 1000, 'count', 1)}\u00a0s"
     for limit, letter in ((Decimal(10**9), "B"), (Decimal(10**6), "M")):
         if size >= limit:
             scaled = number / limit

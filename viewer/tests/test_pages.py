@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finops_core.ledger.calls import Period
-from finops_core.report import Metric, Report
+from finops_core.report import Column, Metric, Report, Table
 from finops_core.site import Site
 
 
@@ -137,6 +137,45 @@ def test_long_tables_are_cut_in_the_page_and_whole_in_its_data(
     assert rows[pages.SHOWN_ROWS][0] not in Outline(html).text
 
 
+@pytest.mark.parametrize(("rows", "shown"), [(10, 10), (15, 15), (16, 10)])
+def test_no_press_is_needed_for_a_handful_of_rows(
+    publish: Callable[..., dict[str, str]], make_report: Callable[..., Report], rows: int, shown: int
+) -> None:
+    report = make_report()
+    table = Table.of("t", "T", [Column(name="n", label="N")], [(f"row {i}!",) for i in range(rows)])
+    told = report.sections[0].model_copy(update={"blocks": (table,)})
+    html = publish(report.model_copy(update={"sections": (told,)}))["their_report.html"]
+    assert Outline(html).text.count("!") == shown
+    assert ("Show more" in html) == (shown < rows)
+
+
+def test_dollars_that_add_up_have_the_same_decimals() -> None:
+    columns = [
+        Column(name="all", label="All", unit="usd", role="measure"),
+        Column(name="part", label="Part", unit="usd", role="measure"),
+        Column(name="each", label="Each", unit="usd"),
+    ]
+    table = Table.of("t", "T", columns, [("12.5", "0.0123", "0.00123")])
+    assert pages._table_data(table)["columns"][1]["decimals"] == 2
+    assert [c["decimals"] for c in pages._table_data(table)["columns"]] == [2, 2, 5]
+
+
+def test_a_number_stays_with_its_unit(
+    publish: Callable[..., dict[str, str]], make_report: Callable[..., Report]
+) -> None:
+    html = publish(make_report("It took 12 s, 5 % of 3 hours or 4 short calls"))["their_report.html"]
+    assert "It took 12\u00a0s, 5\u00a0% of 3 hours or 4 short calls" in html
+
+
+def test_reports_of_the_headline_numbers_come_first_then_titles(
+    publish: Callable[..., dict[str, str]], reports: list[Report]
+) -> None:
+    titles = re.findall(r'<h3><a href="[a-z_]+\.html">([^<]+)', publish(*reports)["index.html"])
+    # Spend, failed calls and a third party's number are the first ones of their reports on the home page.
+    first = ["An analyzer of somebody else", "Performance", "Usage and cost"]
+    assert titles == [*first, "Anomalies", "Customer profitability"]
+
+
 def test_a_page_says_how_its_numbers_came_about(publish: Callable[..., dict[str, str]], reports: list[Report]) -> None:
     text = " ".join(Outline(publish(*reports)["finops_understanding.html"]).text.split())
     assert "1,000 lines of data/simulated_calls.csv = 990 accepted + 4 quarantined + 1 header + 5 blank" in text
@@ -251,6 +290,8 @@ def test_numbers_of_a_column_have_the_same_decimals(values: list[object], unit: 
         (Decimal("999.99"), "usd", "$999.99"),
         (1_234_567_890, "tokens", "1.23B"),
         (123_456_789, "tokens", "123.5M"),
+        (15_007.4, "ms", "15.0\u00a0s"),
+        (999.4, "ms", "999.4 ms"),
     ],
 )
 def test_headlines_leave_out_small_digits(value: object, unit: units.Unit, text: str) -> None:
