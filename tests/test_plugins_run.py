@@ -23,6 +23,7 @@ BROKEN_PATTERNS = {
     "raises_in_construction": "construction failed: OSError: the server of our settings is down",
     "misspelt": "there is no hook called 'generate_call'. Did you mean 'generate_calls'?",
     "raises": "generate_calls failed: ZeroDivisionError: no customers on the moon",
+    "absurd": "calls of 3 customers in 2 days, and may make 10,000 a customer and day on average, 60,000 in all",
     "wrong_type": "it yielded a list instead of a pyarrow.RecordBatch",
     "wrong_schema": "column input_tokens has type double instead of int64",
     "missing_column": "column model is missing",

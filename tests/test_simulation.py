@@ -1,5 +1,6 @@
 """What is true of every pattern: customers, calls, determinism, events."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -297,15 +298,72 @@ def test_events_carry_the_factor_that_was_applied_and_silence_is_not_planted():
 
 @pytest.mark.parametrize(
     ("factor", "message"),
-    [(np.ones((3, 5)), "does not broadcast"), (-1.0, "negative or non-finite"), (np.nan, "negative or non-finite")],
+    [
+        (np.ones((3, 5)), "has shape (3, 5), which does not broadcast to (customers, hours) = (3, 24)"),
+        (np.ones((24, 3)), "has shape (24, 3), which"),
+        (-1.0, "first -1 for broken-0-00000 at 2026-01-05 00:00:00"),
+        (np.where(np.arange(24) == 7, np.nan, 1), "first nan for broken-0-00000 at 2026-01-05 07:00:00"),
+        (np.inf, "first inf for"),
+        (None, "a value of type NoneType, which is no array of numbers"),
+        ("much", "a value of type str, which is no array of numbers"),
+        ([[1, 2], [3]], "a value of type list, which is no array of numbers"),
+        ({"light": 1}, "a value of type dict, which is no array of numbers"),
+    ],
 )
 def test_a_factor_that_makes_no_sense_is_refused(factor, message):
     class Broken(AICallSimulator):
         def factor(self, customers, calendar):
             return factor
 
-    with pytest.raises(PluginError, match=message):
+    with pytest.raises(PluginError, match=re.escape(message)):
         Broken(num_customers=3, num_days=1).generate(start=MONDAY)
+
+
+class Times(AICallSimulator):
+    """A steady factor."""
+
+    by: float = 1
+
+    def factor(self, customers, calendar):
+        return self.by
+
+
+def test_an_absurd_factor_is_refused_with_the_calls_it_would_make_before_one_is_made():
+    # One light customer makes 5 to 20 calls a day: times 1e6 on two days 1e7 to 4e7 calls, where 20,000 may be made.
+    with pytest.raises(
+        PluginError, match=r"about [1-4](\.\d+)?e\+07 calls of 1 customer in 2 days.* 20,000 in all"
+    ) as e:
+        Times(num_customers=1, by=1e6).generate_calls(Run("times", start=MONDAY, days=2))
+    assert "the factor, here up to 1e+06" in str(e.value.hint)
+
+
+def test_a_factor_that_overflows_is_refused_without_a_warning():
+    with pytest.raises(PluginError, match="about inf calls of 3 customers"):
+        Times(num_customers=3, by=1e308).generate_calls(Run("times", start=MONDAY, days=2))
+
+
+def test_of_many_customers_the_first_that_are_too_many_are_told():
+    with pytest.raises(PluginError, match=r"calls of its first 256 customers in 2 days.* 6,000,000 in all"):
+        Times(num_customers=300, by=1e6).generate_calls(Run("times", start=MONDAY, days=2))
+
+
+def test_an_absurd_minimum_is_refused_on_days_that_are_not_silent():
+    class AtLeast(Times):
+        minimum_per_day: int = 20_000
+
+    # 20,000 calls a day for each customer are twice what it may make; where the factor is 0 nobody calls.
+    with pytest.raises(PluginError, match=r"about 1\.2e\+05 calls of 3 customers.* 60,000 in all"):
+        AtLeast(num_customers=3).generate_calls(Run("times", start=MONDAY, days=2))
+    assert AtLeast(num_customers=3, by=0).generate(start=MONDAY, days=2).num_rows == 0
+
+
+def test_one_busy_hour_may_be_far_above_the_average():
+    class Peak(AICallSimulator):
+        def factor(self, customers, calendar):
+            return np.where(np.arange(len(calendar)) == 30, 3000.0, 0.0)
+
+    # The calls of 3000 / 24 = 125 normal days within one hour of two days.
+    assert Peak(num_customers=1).generate(start=MONDAY, days=2).num_rows > 500
 
 
 def steady_batch(**changes):

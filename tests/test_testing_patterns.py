@@ -317,6 +317,16 @@ class Leaves(AICallSimulator):
         sys.exit("goodbye")
 
 
+class Absurd(AICallSimulator):
+    def factor(self, customers, calendar):
+        return np.full(len(calendar), 1e9)
+
+
+class NotANumber(AICallSimulator):
+    def factor(self, customers, calendar):
+        return np.nan
+
+
 class RaisesHalfway(AICallSimulator):
     @hookimpl
     def generate_calls(self, run):
@@ -329,6 +339,8 @@ class RaisesHalfway(AICallSimulator):
     [
         (Raises, "generate_calls failed: ZeroDivisionError: no customers on the moon (tests/test_testing_patterns.py:"),
         (Leaves, "generate_calls failed: it called sys.exit('goodbye') (tests/test_testing_patterns.py:"),
+        (Absurd, "calls of 100 customers in 14 days, and may make 10,000 a customer and day on average"),
+        (NotANumber, "the factor holds a negative or non-finite value, first nan for"),
         (
             RaisesHalfway,
             "generate_calls failed: RuntimeError: the second batch is too hard (tests/test_testing_patterns.py:",

@@ -97,7 +97,7 @@ class AICallSimulator(Plugin):
     def _calls(self, run: Run) -> Iterator[pa.RecordBatch]:
         population = Population(run, max(1, round(self.num_customers * run.scale)))
         calendar = Calendar(*run.period)
-        counts = Counts(run, population.count, len(calendar))
+        counts = Counts(population.count, len(calendar))
         for block in population.blocks():
             factor = factor_of(self, block, calendar)
             run.plant(_settle_events(self.events(block, calendar), block, calendar, factor))
@@ -110,9 +110,19 @@ def factor_of(pattern: AICallSimulator, block: Customers, calendar: Calendar) ->
     """The factor of a block of customers, checked; shape (customers, hours).
 
     Raises:
-        PluginError: It does not broadcast to that shape, or holds what no factor can be.
+        PluginError: It is not made of numbers, does not broadcast to that shape, or holds what no factor can be.
     """
-    factor = np.asarray(pattern.factor(block, calendar), dtype=np.float64)
+    returned = pattern.factor(block, calendar)
+    no_numbers = PluginError(
+        f"factor returned a value of type {type(returned).__name__}, which is no array of numbers",
+        hint="Return one value for each customer and hour, or an array that broadcasts to that.",
+    )
+    if returned is None:
+        raise no_numbers
+    try:
+        factor = np.asarray(returned, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise no_numbers from None
     shape = (len(block), len(calendar))
     try:
         factor = np.broadcast_to(factor, shape)
@@ -121,9 +131,12 @@ def factor_of(pattern: AICallSimulator, block: Customers, calendar: Calendar) ->
             f"the factor has shape {factor.shape}, which does not broadcast to (customers, hours) = {shape}",
             hint="Return one value for each customer and hour, or an array that broadcasts to that.",
         ) from None
-    if not (np.isfinite(factor).all() and (factor >= 0).all()):
+    wrong = ~(np.isfinite(factor) & (factor >= 0))
+    if wrong.any():
+        customer, hour = np.argwhere(wrong)[0].tolist()
         raise PluginError(
-            "the factor holds a negative or non-finite value",
+            f"the factor holds a negative or non-finite value, first {factor[customer, hour]:g} for "
+            f"{block.ids[customer]} at {calendar.at(hour)}",
             hint="A factor says how many times its normal rate a customer calls: 0 or more.",
         )
     return factor

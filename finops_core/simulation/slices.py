@@ -18,6 +18,7 @@ import pyarrow as pa
 from finops_core.call import NAMES, SIMULATED_ID_PREFIX
 from finops_core.catalog import UNBILLED_STATUS
 from finops_core.encoding import money_array
+from finops_core.errors import PluginError
 from finops_core.simulation import traffic
 from finops_core.simulation.calendar import Calendar
 from finops_core.simulation.customers import (
@@ -31,11 +32,18 @@ from finops_core.simulation.customers import (
     Population,
 )
 from finops_core.simulation.run import Run
+from finops_core.wording import plural
 
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
 
 SLICE_CALLS = 32_768
+MAX_CALLS_PER_DAY = 10_000
+"""Calls of a customer a day, on average over all customers and days: some 150 times the normal rate.
+
+A pattern that asks for more has a unit wrong, and would fill the disk. The bound is met neither by ``--scale`` nor by
+``--days``, and a single customer or hour may be far above it.
+"""
 HOUR_MS = 3_600_000
 HOURS_PER_DAY = 24
 
@@ -47,8 +55,8 @@ class Counts:
         array: Shape (customers, hours).
     """
 
-    def __init__(self, run: Run, customers: int, hours: int) -> None:
-        self._run = run
+    def __init__(self, customers: int, hours: int) -> None:
+        self._expected = 0.0
         self.array: npt.NDArray[Any] = np.zeros((customers, hours), dtype=np.uint16)
 
     def draw(self, block: Customers, factor: npt.NDArray[np.float64], minimum_per_day: int) -> None:
@@ -58,14 +66,36 @@ class Counts:
             block: The customers.
             factor: Shape (customers of the block, hours).
             minimum_per_day: Calls on each day on which the factor is not zero all day.
+
+        Raises:
+            PluginError: More calls are expected than :data:`MAX_CALLS_PER_DAY` allows.
         """
-        expected = block.calls_per_day[:, None] / HOURS_PER_DAY * factor
+        with np.errstate(over="ignore"):  # what overflows is refused below
+            expected = block.calls_per_day[:, None] / HOURS_PER_DAY * factor
+            by_day = expected.reshape(len(block), -1, HOURS_PER_DAY).sum(axis=2)
+            self._expected += float(np.where(by_day > 0, np.maximum(by_day, minimum_per_day), 0).sum())
+        self._check_expected(block, float(factor.max(initial=0)), minimum_per_day)
         counts = block.rng("counts").poisson(expected)
         if minimum_per_day:
             self._fill_up(block, factor, counts, minimum_per_day)
         if counts.max(initial=0) > np.iinfo(self.array.dtype).max:
             self.array = self.array.astype(np.int64)
         self.array[block.rows] = counts
+
+    def _check_expected(self, block: Customers, largest: float, minimum_per_day: int) -> None:
+        customers, hours = self.array.shape
+        allowed = MAX_CALLS_PER_DAY * customers * hours // HOURS_PER_DAY
+        if self._expected <= allowed:
+            return
+        days, so_far = hours // HOURS_PER_DAY, block.rows.stop
+        whose = plural(customers, "customer") if so_far == customers else f"its first {so_far} customers"
+        raise PluginError(
+            f"it would make about {self._expected:.3g} calls of {whose} in {plural(days, 'day')}, and may make "
+            f"{MAX_CALLS_PER_DAY:,} a customer and day on average, {allowed:,} in all",
+            hint=f"Look at the unit of the factor, here up to {largest:g}: it is times the normal rate, and 1 is a "
+            f"usual hour. Look at minimum_per_day, too, here {minimum_per_day}: it is calls. More customers "
+            "(num_customers, --scale) make more calls.",
+        )
 
     def _fill_up(self, block: Customers, factor: npt.NDArray[np.float64], counts: Int64s, minimum_per_day: int) -> None:
         """Add calls on days below the minimum, at hours drawn in proportion to the factor."""

@@ -82,6 +82,13 @@ class Raises(Small):
         raise ZeroDivisionError("no customers on the moon")
 
 
+class Absurd(Small):
+    """Asks for calls in another unit than it means."""
+
+    def factor(self, customers, calendar):
+        return 1e9
+
+
 class WrongType(Small):
     """Yields rows instead of a record batch."""
 
