@@ -18,6 +18,7 @@ SETTINGS = Settings.model_validate(
             "models": {
                 "acme": {
                     "dear": {"input": 10, "output": 20, "cache_read": 5, "cache_write": 12},
+                    "twin": {"input": 10, "output": 20},
                     "cheap": {"input": 1, "output": 2},
                 },
                 "other": {"free": {"input": 0, "output": 0}},
@@ -245,15 +246,40 @@ def test_costs_logged_off_the_catalogue_scale_the_savings_and_the_report_says_so
     report = analyze([*call(n=4, cost=DEAR / 2), *call("cheap", CHEAP / 2, n=4)])
     assert metric(report, "near-catalogue") == 0
     assert metric(report, "savings") == Decimal("1.068")
-    assert "acme by 0.5000" in text(report, "prices")
+    assert "dear (acme) by 0.5000" in text(report, "prices")
     assert any(f.id == "mismatch-1" and "0.50 times" in f.title for f in report.findings)
 
 
 def test_a_few_costs_off_the_catalogue_do_not_scale():
     # 20 calls, one of them logged at twice its price: 95 % are near enough.
-    report = analyze([*call(n=15), *call(cost=2 * DEAR), *call("cheap", CHEAP, n=4)])
-    assert metric(report, "near-catalogue") == 95
+    report = analyze([*call(n=19), *call(cost=2 * DEAR), *call("cheap", CHEAP, n=5)])
+    assert metric(report, "near-catalogue") == 96
     assert table(report, "prices-table").rows[0][-1] == 1
+
+
+def test_a_model_logged_off_the_catalogue_scales_no_other_models_savings():
+    # Two dear models with the same list price; the calls to one are logged at three times of it. What a call saves on
+    # the cheap one, 0.0178, counts thrice for that model alone: 4 x 0.0178 + 3 x 4 x 0.0178, times 30 days.
+    rows = [*call(n=4), *call("twin", 3 * DEAR, n=4), *call("cheap", CHEAP, n=4)]
+    report = analyze(rows)
+    assert {row[1]: row[-1] for row in table(report, "prices-table").rows} == {"twin": 3, "dear": 1, "cheap": 1}
+    assert metric(report, "savings") == Decimal("8.544")
+    assert [f.title for f in report.findings if f.id.startswith("mismatch")] == [
+        "Calls to twin of acme are logged at 3.00 times the catalogue's prices."
+    ]
+
+
+def test_every_metric_is_told_of_the_compared_spans_too():
+    # The day before, 4 calls of 0.02 on the dear model; now 8 of them. Moving one saves 0.0178 (20 % longer answers) or
+    # 0.0182 (20 % shorter).
+    rows = [*call(n=4), *call("cheap", CHEAP, n=4)]
+    rows += [{**row, "timestamp": "2026-01-06T12:00"} for row in [*rows, *call(n=4)]]
+    report = analyze(rows, choice=PeriodChoice(tail="1d"))
+    compared = {m.id: (m.current, m.previous) for m in report.metrics}
+    assert compared["savings"] == (compared["savings"][1] * 2, Decimal("2.136"))
+    assert compared["savings-at-most"][0] == 2 * compared["savings-at-most"][1] > compared["savings"][0]
+    assert compared["coin"][1] == pytest.approx(100 * (1 - 0.0712 / (4 * 0.02 + 4 * float(CHEAP))))
+    assert compared["near-catalogue"] == (100, 100)
 
 
 def test_models_without_a_price_are_listed_and_left_out():

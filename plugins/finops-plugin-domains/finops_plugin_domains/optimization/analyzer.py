@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import ClassVar, Self
+from collections.abc import Callable, Collection
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -152,69 +152,68 @@ class OptimizationAnalyzer(Analyzer):
         )
 
     def _metrics(self, calls: Calls, potential: Potential, evidence: Evidence) -> tuple[Metric, ...]:
-        low, high, cost = potential.total(CAUTIOUS), potential.total(HOPEFUL), evidence.total.cost
-        now = before = failed_now = failed_before = None
+        spans = [(potential, potential.period)]
         if calls.comparison is not None:
             current, previous = calls.comparison.current, calls.comparison.previous
-            earlier = self._covering(calls, potential, previous)
-            now, before = potential.monthly(CAUTIOUS, current), earlier.monthly(CAUTIOUS, previous)
-            failed_now, failed_before = potential.failed_cost(current) or 0, earlier.failed_cost(previous) or 0
-
+            spans += [(potential, current), (self._covering(calls, potential, previous), previous)]
         # Nothing found is no saving of zero where the log did not let anybody look.
         blind = not (evidence.has_alternatives or evidence.has_sessions or self.commitments or self.batch_tasks)
-        unknown = high <= 0 and (blind or not potential.survey.matches)
+        unknown = potential.total(HOPEFUL) <= 0 and (blind or not potential.survey.matches)
 
-        calls_priced = sum(match.calls for match in potential.survey.matches.values())
-        near = sum(match.near for match in potential.survey.matches.values())
+        def metric(measure: Callable[[Potential, Period], Any], known: bool = True, **fields: Any) -> Metric:
+            values = [measure(of, span) if known else None for of, span in spans]
+            value, now, before = [*values, None, None][:3]
+            return Metric(value=value, current=now, previous=before, **fields)
+
+        hopeful = potential.coin(HOPEFUL, potential.period)
         return (
-            Metric(
+            metric(
+                lambda of, span: of.monthly(CAUTIOUS, span),
+                not unknown,
                 id="savings",
                 label="Savings found",
-                value=None if unknown else potential.monthly(CAUTIOUS),
-                current=now,
-                previous=before,
                 unit="usd",
                 home=3,
                 note=f"A month, at the cautious end: {sections.length(self.output_percent[1])}. Nothing here measures "
                 "the quality of answers.",
             ),
-            Metric(
+            metric(
+                lambda of, span: of.monthly(HOPEFUL, span),
+                not unknown,
                 id="savings-at-most",
                 label="Savings at most",
-                value=None if unknown else potential.monthly(HOPEFUL),
                 unit="usd",
                 note=f"A month, at the hopeful end: {sections.length(self.output_percent[0])}, every repeated prefix "
                 "read from the cache, no failed call billed.",
             ),
-            Metric(
+            metric(
+                lambda of, span: of.coin(CAUTIOUS, span),
+                not unknown,
                 id="coin",
                 label="COIN",
-                value=float(100 * (1 - low / cost)) if cost and not unknown else None,
                 unit="percent",
                 better="higher",
                 note="Cost Optimization Index Number = (1 - savings / cost) x 100, with the cautious savings; "
                 + (
                     "unknown: the log does not say enough to look for savings."
                     if unknown
-                    else f"{percent(100 - 100 * high / cost)} with the hopeful ones."
-                    if cost
                     else "unknown without cost."
+                    if hopeful is None
+                    else f"{percent(hopeful)} with the hopeful ones."
                 ),
             ),
-            Metric(
+            metric(
+                lambda of, span: of.failed_cost(span),
                 id="failed-cost",
                 label="Cost of failed calls",
-                value=evidence.total.failed_cost,
-                current=failed_now,
-                previous=failed_before,
                 unit="usd",
                 better="lower",
                 note="Calls that failed and were billed all the same, in the period.",
             ),
-            Metric(
+            metric(
+                lambda of, span: of.near_percent(span),
                 id="near-catalogue",
                 label="Calls logged at the catalogue's price",
-                value=100 * near / calls_priced if calls_priced else None,
                 unit="percent",
                 better="higher",
                 note="The share of billed calls, of models with a price, whose logged cost is within 1 % of the "

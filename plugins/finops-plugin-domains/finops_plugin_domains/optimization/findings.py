@@ -10,6 +10,7 @@ from finops_core import Catalog, Finding, count, dollars, listing, percent, plur
 from finops_plugin_domains.optimization.evidence import Evidence, step
 from finops_plugin_domains.optimization.potential import Potential
 from finops_plugin_domains.optimization.prices import unpriced_text
+from finops_plugin_domains.optimization.repricing import Match
 from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL
 from finops_plugin_domains.optimization.sections import length
 from finops_plugin_domains.service import Failures
@@ -205,15 +206,22 @@ def _nothing(potential: Potential, evidence: Evidence) -> Finding:
 
 
 def _mismatches(potential: Potential) -> list[Finding]:
+    """What models are logged at other prices than the catalogue's, provider by provider."""
+    scaled: dict[str, list[str]] = {}
+    for (provider, model), factor in sorted(potential.survey.factors.items()):
+        if factor != 1:
+            scaled.setdefault(provider, []).append(model)
     found = []
-    for i, (provider, factor) in enumerate(sorted(potential.survey.factors.items())):
-        if factor == 1:
-            continue
-        match = potential.survey.match_of(provider)
+    for i, (provider, models) in enumerate(scaled.items(), 1):
+        match = Match()
+        for model in models:
+            match.merge(potential.survey.matches[provider, model])
+        ratio = match.logged / match.catalogue
         found.append(
             Finding(
-                id=f"mismatch-{i + 1}",
-                title=f"{provider}'s calls are logged at {float(factor):.2f} times the catalogue's prices.",
+                id=f"mismatch-{i}",
+                title=f"Calls to {listing(models)} of {provider} are logged at {ratio:.2f} times the catalogue's "
+                "prices.",
                 who=provider,
                 confidence="high",
                 why_sure=f"{count(match.near)} of {plural(match.calls, 'billed call')} are within 1 % of the "
@@ -221,7 +229,7 @@ def _mismatches(potential: Potential) -> list[Finding]:
                 action="Check the contract or the invoice against the log; set your own prices under "
                 f"[catalog.models.{provider}] if they differ from the list.",
                 section="prices",
-                severity="warning" if factor > 1 else "info",
+                severity="warning" if ratio > 1 else "info",
             )
         )
     return found

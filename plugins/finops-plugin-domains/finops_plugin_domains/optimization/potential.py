@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 
 from finops_core import Period, usd
-from finops_plugin_domains.optimization.billed import Int64s
 from finops_plugin_domains.optimization.commitment import Commitment, CommitmentTerms, commit
 from finops_plugin_domains.optimization.evidence import Model, Use
 from finops_plugin_domains.optimization.repricing import dollars_of
@@ -55,13 +54,12 @@ class Potential:
         logged = self.survey.logged.get(provider)
         if logged is None:
             return None
-        hours: Int64s = logged.nanos
+        span = span or self.period
+        hours = logged.within(span)
         if end is not None:
-            saved = [o.over_time[end].nanos for use, o in self.chosen.items() if use[1] == provider]
+            saved = [o.over_time[end].within(span) for use, o in self.chosen.items() if use[1] == provider]
             # A call that is logged below the catalogue may save more than it cost; an hour cannot cost less than 0.
             hours = np.maximum(hours - sum(saved), 0)
-        if span is not None:
-            hours = hours[self._bins(span, logged.per_day)]
         return commit(hours.tolist(), self.terms[provider])
 
     def committed(self, end: int | None, span: Period | None = None) -> Decimal:
@@ -71,10 +69,7 @@ class Potential:
 
     def total(self, end: int, span: Period | None = None) -> Decimal:
         """What everything saves together, no dollar twice."""
-        nanos = sum(
-            int(bins.nanos[self._bins(span or self.period, bins.per_day)].sum())
-            for bins in (outcome.over_time[end] for outcome in self.chosen.values())
-        )
+        nanos = sum(outcome.over_time[end].total(span or self.period) for outcome in self.chosen.values())
         return dollars_of(nanos) + self.committed(end, span)
 
     def sum_alone(self, end: int) -> Decimal:
@@ -90,17 +85,26 @@ class Potential:
         """The total of a span as that of 30 days."""
         return usd((span or self.period).per_month(self.total(end, span)))
 
+    def cost(self, span: Period) -> Decimal:
+        """What all calls of a span cost by the log."""
+        return dollars_of(sum(logged.total(span) for logged in self.survey.logged.values()))
+
     def failed_cost(self, span: Period) -> Decimal:
         """What failed calls of a span cost by the log."""
-        failed = self.survey.failed
-        return dollars_of(int(failed.nanos[self._bins(span, failed.per_day)].sum()))
+        return dollars_of(self.survey.failed.total(span))
+
+    def coin(self, end: int, span: Period) -> float | None:
+        """COIN = (1 - savings / cost) x 100; ``None`` without cost."""
+        cost = self.cost(span)
+        return float(100 * (1 - self.total(end, span) / cost)) if cost else None
+
+    def near_percent(self, span: Period) -> float | None:
+        """The share of billed calls with a catalogue price that are logged near it; ``None`` without any."""
+        priced = self.survey.priced.total(span)
+        return 100 * self.survey.near.total(span) / priced if priced else None
 
     @cached_property
     def switches(self) -> list[tuple[Use, Model, Outcome]]:
         """The chosen switches, the largest cautious saving first."""
         moved = [(use, model, self.chosen[use]) for use, model in self.choices.items() if model is not None]
         return sorted(moved, key=lambda m: (-m[2].alone[ENDS[0]]["switch"], str(m[0])))
-
-    def _bins(self, span: Period, per_day: int) -> slice:
-        first = (span.first - self.period.first).days * per_day
-        return slice(first, first + span.days * per_day)

@@ -56,7 +56,7 @@ def prices(catalog: Catalog, potential: Potential, evidence: Evidence) -> Sectio
                 use.cost,
                 None if match is None else dollars_of(match.catalogue),
                 None if match is None else match.near_percent,
-                None if match is None else float(potential.survey.factors[model[0]]),
+                None if match is None else float(potential.survey.factors[model]),
             )
         )
     texts = (scaling_text(potential), unpriced_text(catalog, evidence), history_text(catalog, evidence))
@@ -86,16 +86,19 @@ def prices(catalog: Catalog, potential: Potential, evidence: Evidence) -> Sectio
 
 
 def scaling_text(potential: Potential) -> str:
-    """Which providers' savings are scaled to the logged prices, and by how much."""
-    scaling = {p: f for p, f in sorted(potential.survey.factors.items()) if f != 1}
+    """Which models' savings are scaled to the logged prices, and by how much."""
+    scaling = [
+        f"{model} ({provider}) by {_decimals(factor)}"
+        for (provider, model), factor in sorted(potential.survey.factors.items())
+        if factor != 1
+    ]
     if not potential.survey.matches:
         return "No billed call has a catalogue price."
     if not scaling:
-        return "At least 95 % of each provider's calls are logged within 1 % of the catalogue, so no saving is scaled."
-    parts = [f"{provider} by {_decimals(factor)}" for provider, factor in scaling.items()]
+        return "At least 95 % of each model's calls are logged within 1 % of the catalogue, so no saving is scaled."
     return (
-        f"Under 95 % of the calls are logged within 1 % of the catalogue for {listing(list(scaling))}, so savings "
-        f"there are scaled by logged / catalogue: {listing(parts)}."
+        "Where under 95 % of a model's calls are logged within 1 % of the catalogue, its savings are scaled by "
+        f"logged / catalogue: {listing(scaling)}."
     )
 
 

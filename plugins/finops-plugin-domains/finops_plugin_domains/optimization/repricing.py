@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from finops_core import Calls, UnknownPriceError, usd
 from finops_plugin_domains.optimization.billed import BilledCalls, Int64s
@@ -21,6 +22,11 @@ NEAR = 100
 
 TRUSTED = Fraction(95, 100)
 """From this share of calls near the catalogue on, savings are not scaled."""
+
+
+def is_near(logged: Int64s, catalogue: Int64s) -> npt.NDArray[np.bool_]:
+    """Which calls are logged near what they cost by the catalogue."""
+    return np.abs(logged - catalogue) <= catalogue // NEAR
 
 
 @dataclass
@@ -42,7 +48,7 @@ class Match:
     def add(self, logged: Int64s, catalogue: Int64s) -> None:
         """Count more calls."""
         self.calls += len(logged)
-        self.near += int((np.abs(logged - catalogue) <= catalogue // NEAR).sum())
+        self.near += int(is_near(logged, catalogue).sum())
         self.logged += int(logged.sum())
         self.catalogue += int(catalogue.sum())
 

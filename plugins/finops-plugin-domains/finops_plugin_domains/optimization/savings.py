@@ -49,14 +49,14 @@ class Plan:
 
 @dataclass
 class Bins:
-    """Nano-dollars over the equal stretches of a period; money of a call is at the stretch of its start."""
+    """Amounts over the equal stretches of a period, mostly nano-dollars; a call's are at the stretch of its start."""
 
     period: Period
     per_day: int = 1
-    nanos: Int64s = field(init=False)
+    amounts: Int64s = field(init=False)
 
     def __post_init__(self) -> None:
-        self.nanos = np.zeros(self.period.days * self.per_day, dtype=np.int64)
+        self.amounts = np.zeros(self.period.days * self.per_day, dtype=np.int64)
 
     def of(self, us: Int64s) -> Int64s:
         """The stretch that each moment lies in."""
@@ -64,9 +64,22 @@ class Bins:
         bins: Int64s = (us - start) // (86_400_000_000 // self.per_day)
         return bins
 
+    def count(self, us: Int64s) -> None:
+        """Count calls at these moments."""
+        self.amounts += np.bincount(self.of(us), minlength=len(self.amounts))
+
+    def within(self, span: Period) -> Int64s:
+        """The amounts of the stretches of a span."""
+        first = (span.first - self.period.first).days * self.per_day
+        return self.amounts[first : first + span.days * self.per_day]
+
+    def total(self, span: Period) -> int:
+        """The amount of a span."""
+        return int(self.within(span).sum())
+
     def days(self) -> list[int]:
-        """Nano-dollars of each day."""
-        return [int(n) for n in self.nanos.reshape(self.period.days, self.per_day).sum(axis=1)]
+        """The amount of each day."""
+        return [int(n) for n in self.amounts.reshape(self.period.days, self.per_day).sum(axis=1)]
 
 
 @dataclass
@@ -105,7 +118,7 @@ class Outcome:
         for (measure, amounts), nanos in zip(savings.items(), counted.tolist(), strict=True):
             self.alone[end][measure] += int(amounts.sum())
             self.counted[end][measure] += nanos
-        np.add.at(self.over_time[end].nanos, bins, once)
+        np.add.at(self.over_time[end].amounts, bins, once)
 
 
 def count_once(savings: Mapping[str, Int64s]) -> tuple[Int64s, npt.NDArray[np.intp]]:

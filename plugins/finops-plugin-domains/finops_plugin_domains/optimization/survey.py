@@ -13,7 +13,7 @@ from finops_core import Catalog, Period
 from finops_plugin_domains.optimization.billed import Int64s, ModelCalls, Tasks
 from finops_plugin_domains.optimization.caching import caching_savings
 from finops_plugin_domains.optimization.evidence import Model, Use
-from finops_plugin_domains.optimization.repricing import Match
+from finops_plugin_domains.optimization.repricing import Match, is_near
 from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL, Bins, Outcome, Plan
 
 
@@ -23,16 +23,20 @@ class Survey:
 
     Attributes:
         failed: Logged cost of failed calls over time.
+        priced: How many billed calls have a catalogue price, over time.
+        near: How many of these are logged near it, over time.
         matches: How log and catalogue agree, by model.
-        factors: Logged dollars for a catalogue dollar, by provider.
+        factors: Logged dollars for a catalogue dollar, by model.
         outcomes: For each task on a model: without a switch (``None``) and for every model it might move to.
         refused: What each model that a task was not given would have saved at the cautious end, nano-dollars.
         logged: Logged cost of each provider over time.
     """
 
     failed: Bins
+    priced: Bins
+    near: Bins
     matches: dict[Model, Match] = field(default_factory=dict)
-    factors: dict[str, Fraction] = field(default_factory=dict)
+    factors: dict[Model, Fraction] = field(default_factory=dict)
     outcomes: dict[Use, dict[Model | None, Outcome]] = field(default_factory=dict)
     refused: Counter[tuple[Use, Model]] = field(default_factory=Counter)
     logged: dict[str, Bins] = field(default_factory=dict)
@@ -45,14 +49,6 @@ class Survey:
             best = min(saving, key=lambda model: (-saving[model], model), default=None)
             chosen[use] = best if best is not None and saving[best] > 0 else None
         return chosen
-
-    def match_of(self, provider: str) -> Match:
-        """How log and catalogue agree on the calls of a provider."""
-        whole = Match()
-        for (of, _), match in self.matches.items():
-            if of == provider:
-                whole.merge(match)
-        return whole
 
 
 def survey(
@@ -74,7 +70,7 @@ def survey(
         refused: The moves that will not do; what they would have saved is worked out all the same.
     """
     found = _Surveyor(catalog, period, plan, moves, refused, {}).survey(billed)
-    factors = {provider: found.match_of(provider).factor for provider, _ in found.matches}
+    factors = {model: match.factor for model, match in found.matches.items()}
     if any(factor != 1 for factor in factors.values()):
         found = _Surveyor(catalog, period, plan, moves, refused, factors).survey(billed)
     found.factors = factors
@@ -83,17 +79,17 @@ def survey(
 
 @dataclass(frozen=True)
 class _Surveyor:
-    """Goes through the calls once, with a factor from catalogue to logged dollars for each provider."""
+    """Goes through the calls once, with a factor from catalogue to logged dollars for each model."""
 
     catalog: Catalog
     period: Period
     plan: Plan
     moves: Mapping[Use, Sequence[Model]]
     refused: Collection[tuple[Use, Model]]
-    factors: Mapping[str, Fraction]
+    factors: Mapping[Model, Fraction]
 
     def survey(self, billed: Iterable[tuple[ModelCalls, Tasks]]) -> Survey:
-        found = Survey(Bins(self.period))
+        found = Survey(Bins(self.period), Bins(self.period), Bins(self.period))
         for calls, tasks in billed:
             self._model(found, calls, tasks)
         return found
@@ -101,14 +97,16 @@ class _Surveyor:
     def _model(self, found: Survey, calls: ModelCalls, tasks: Tasks) -> None:
         logged = found.logged.setdefault(calls.provider, self._bins())
         bins = logged.of(calls.us)
-        np.add.at(logged.nanos, bins, calls.logged)
+        np.add.at(logged.amounts, bins, calls.logged)
         own = np.zeros(len(bins), dtype=np.int64)
         if self.catalog.knows(calls.provider, calls.model):
             own = calls.cost(self.catalog, calls.provider, calls.model)
             found.matches.setdefault((calls.provider, calls.model), Match()).add(calls.logged, own)
+            found.priced.count(calls.us)
+            found.near.count(calls.us[is_near(calls.logged, own)])
         savings = self._unswitched(calls, tasks, own)
         if "failed" in savings:
-            np.add.at(found.failed.nanos, found.failed.of(calls.us), savings["failed"])
+            np.add.at(found.failed.amounts, found.failed.of(calls.us), savings["failed"])
         for task, rows in tasks.items():
             alone = {measure: amounts[rows] for measure, amounts in savings.items()}
             self._task(found, (task, calls.provider, calls.model), calls.take(rows), own[rows], bins[rows], alone)
@@ -118,7 +116,7 @@ class _Surveyor:
         savings: dict[str, Int64s] = {}
         if self.catalog.knows(calls.provider, calls.model):
             caching = caching_savings(calls, self.catalog, own, self.plan.prefix_tokens)
-            savings["cache"] = self._in_logged(calls.provider, caching)
+            savings["cache"] = self._in_logged(calls, caching)
         for task, rows in tasks.items():
             if self.plan.waits(task, calls.provider):
                 batch = savings.setdefault("batch", np.zeros_like(own))
@@ -132,7 +130,7 @@ class _Surveyor:
     ) -> None:
         outcomes = found.outcomes.setdefault(use, {})
         certain = {measure: savings[measure] for measure in savings if measure == "batch"}
-        now = int(self._in_logged(calls.provider, own).sum())
+        now = int(self._in_logged(calls, own).sum())
 
         def add(option: Model | None, cautious: dict[str, Int64s], hopeful: dict[str, Int64s]) -> Outcome:
             outcome = outcomes.setdefault(option, Outcome((self._bins(), self._bins())))
@@ -142,7 +140,7 @@ class _Surveyor:
             return outcome
 
         def saving(model: Model, output_percent: int | tuple[int, ...]) -> Int64s:
-            return self._in_logged(calls.provider, own - calls.cost(self.catalog, *model, output_percent))
+            return self._in_logged(calls, own - calls.cost(self.catalog, *model, output_percent))
 
         add(None, {}, {})
         least, most = self.plan.output_percent
@@ -159,7 +157,7 @@ class _Surveyor:
     def _bins(self) -> Bins:
         return Bins(self.period, self.plan.bins_per_day)
 
-    def _in_logged(self, provider: str, catalogue: Int64s) -> Int64s:
+    def _in_logged(self, calls: ModelCalls, catalogue: Int64s) -> Int64s:
         """Catalogue nano-dollars of calls in logged ones."""
-        factor = self.factors.get(provider, 1)
+        factor = self.factors.get((calls.provider, calls.model), 1)
         return catalogue if factor == 1 else np.rint(catalogue * float(factor)).astype(np.int64)
