@@ -14,7 +14,7 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from finops_core.report import TEXT_UNITS, Chart, Column, Finding, Metric, Report, Table, Unit
+from finops_core.report import TEXT_UNITS, Chart, Column, Finding, Metric, Report, Table
 from finops_viewer import units
 from finops_viewer.record import About
 
@@ -298,13 +298,12 @@ def _table_data(table: Table) -> dict[str, Any]:
 
 def _decimals(table: Table) -> list[int]:
     """The decimals of each column; dollars that are added up have those of the largest, as in any account."""
-
-    def decimals(columns: Iterable[int], unit: Unit) -> int:
-        return units.decimals_of([row[i] for row in table.rows for i in columns], unit)
-
     added_up = [i for i, c in enumerate(table.columns) if c.unit == "usd" and c.role == "measure"]
-    of_dollars = decimals(added_up, "usd")
-    return [of_dollars if i in added_up else decimals([i], c.unit) for i, c in enumerate(table.columns)]
+    of_account = units.decimals_of([row[i] for row in table.rows for i in added_up], "usd")
+    return [
+        of_account if i in added_up else units.decimals_of([row[i] for row in table.rows], c.unit, each=True)
+        for i, c in enumerate(table.columns)
+    ]
 
 
 def _shown_rows(table: Table) -> int:

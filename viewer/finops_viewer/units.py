@@ -57,16 +57,23 @@ def full(value: Cell, unit: Unit, decimals: int | None = None) -> str:
     return _signed(number, unit, decimals_of([number], unit) if decimals is None else decimals)
 
 
-def decimals_of(values: Iterable[Cell], unit: Unit) -> int:
+def decimals_of(values: Iterable[Cell], unit: Unit, *, each: bool = False) -> int:
     """How many decimals the numbers of one column have in common.
 
     Dollars have two, below ten cents as many as show three significant digits of the largest; whole numbers have
     none, others fewer the larger they are, two at most.
+
+    Args:
+        values: Of the column.
+        unit: Their unit.
+        each: Whether no amount of dollars may round to nothing: beside $7 for a customer, a call does not cost $0.00.
     """
     numbers = [abs(_number(value)) for value in values if value is not None] if unit not in TEXT_UNITS else []
     size = max(numbers, default=Decimal(0))
     if unit == "usd":
-        return 2 if size >= Decimal("0.1") or not size else _significant(size, 3)
+        decimals = 2 if size >= Decimal("0.1") or not size else _significant(size, 3)
+        least = min(filter(None, numbers), default=size)
+        return _significant(least, 3) if each and least and not _rounded(least, decimals) else decimals
     if unit in {"percent", "tokens_per_s"}:
         return 1 if size >= Decimal("0.1") or not size else _significant(size, 2)
     if unit == "ratio":

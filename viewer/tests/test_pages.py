@@ -160,6 +160,13 @@ def test_dollars_that_add_up_have_the_same_decimals() -> None:
     assert [c["decimals"] for c in pages._table_data(table)["columns"]] == [2, 2, 5]
 
 
+def test_no_unit_cost_reads_as_nothing_beside_a_larger_one() -> None:
+    columns = [Column(name="unit", label="Unit"), Column(name="cost", label="Cost of one", unit="usd")]
+    table = Table.of("t", "T", columns, [("call", "0.003914"), ("free", 0), ("customer", "7.114")])
+    (_, decimals) = pages._decimals(table)
+    assert [units.full(row[1], "usd", decimals) for row in table.rows] == ["$0.00391", "$0.00000", "$7.11400"]
+
+
 def test_a_number_stays_with_its_unit(
     publish: Callable[..., dict[str, str]], make_report: Callable[..., Report]
 ) -> None:
