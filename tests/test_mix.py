@@ -350,7 +350,7 @@ def test_a_member_that_fails_is_named_with_its_own_distribution_and_the_rest_is_
     assert code == 3
     (problem,) = json.loads(out)["problems"]
     assert (problem["plugin"], problem["distribution"], problem["version"]) == ("raises", "acme-traffic", "2.5")
-    assert problem["message"] == "factor in base+raises failed: ValueError: no factor today"
+    assert problem["message"] == "factor in base+raises failed: ValueError: no factor today (acme_traffic.py:19)"
     assert patterns_of(out) == ["base"]
     assert "Traceback" not in err
 
