@@ -144,17 +144,6 @@ def test_a_command_that_is_called_like_one_of_the_core_is_told_and_not_used(fake
     )
 
 
-@pytest.mark.parametrize(
-    ("group", "meant"),
-    [("finops.pattern", "finops.patterns"), ("finops.analysers", "finops.analyzers"), ("finops.importers", None)],
-)
-def test_a_misspelt_group_is_told_and_one_of_another_core_is_not(fake_distribution, group, meant):
-    fake_distribution("stranger", {group: {"x": "m:P"}})
-    told = [problem.line() for problem in find().problems]
-    message = f"stranger 1.0: its entry points are in the group {group!r}, which finops does not have."
-    assert told == ([f"{message} Did you mean {meant!r}?"] if meant else [])
-
-
 def test_unreadable_entry_points_are_reported_by_distribution_and_stop_nobody(fake_distribution):
     site = fake_distribution("stranger", {"finops.patterns": {"x": "m:P"}})
     (file,) = site.glob("*.dist-info/entry_points.txt")
@@ -169,26 +158,6 @@ def test_unreadable_entry_points_of_others_are_none_of_our_business(fake_distrib
     site = fake_distribution("stranger", {"console_scripts": {"x": "m:P"}})
     (file,) = site.glob("*.dist-info/entry_points.txt")
     file.write_text("[console_scripts]\nthis is not an entry point\n")
-    assert find().problems == ()
-
-
-@pytest.mark.parametrize(
-    ("group", "next_step"),
-    [("finops.pattern", "Did you mean 'finops.patterns'?"), ("finops_analysers", "Did you mean 'finops.analyzers'?")],
-)
-def test_an_entry_point_in_a_group_that_is_none_is_told_with_the_nearest_one(fake_distribution, group, next_step):
-    fake_distribution("acme-lunch", {group: {"lunch": "acme_lunch:Lunch"}}, "2.5", requires=["finops-core>=0.1"])
-    (problem,) = find().problems
-    assert problem.line() == (
-        f"acme-lunch 2.5: its entry point 'lunch' is in the group {group!r}, which finops does not have. "
-        f"{next_step} Correct pyproject.toml and install it again."
-    )
-
-
-def test_groups_that_others_have_are_none_of_our_business(fake_distribution):
-    fake_distribution("finops-of-others", {"finops.rules": {"lunch": "others:Lunch"}}, requires=["requests"])
-    own = {"finops_plugin_lunch.menus": {"soup": "lunch:Soup"}}
-    fake_distribution("finops-plugin-lunch", own, requires=["finops-core>=0.1"])
     assert find().problems == ()
 
 

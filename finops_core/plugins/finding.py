@@ -9,8 +9,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from importlib.metadata import Distribution, EntryPoint, distributions, version
+from importlib.metadata import Distribution, distributions, version
 from typing import TYPE_CHECKING
 
 from finops_core.errors import PluginError, UsageError, nearest
@@ -28,9 +27,6 @@ CORE_COMMANDS = frozenset({"analyze", "check", "import", "new", "plugins", "run"
 LOAD_ONLY = "FINOPS_LOAD_PLUGINS"
 """The environment variable that, when it is set, lists the entry-point names of all plugins to be found."""
 
-_OUR_GROUPS = re.compile(r"finops[._-][a-z]+")
-"""What looks like a group of finops; a plugin may have groups of its own, such as ``finops_plugin_weekend.holidays``."""
-
 
 @dataclass(frozen=True)
 class Findings:
@@ -38,8 +34,7 @@ class Findings:
 
     Attributes:
         found: Every usable plugin, sorted by kind and name.
-        problems: Distributions that cannot be read, entry points in a group that is none, and names that two
-            distributions claim.
+        problems: Distributions that cannot be read, misspelt groups of entry points, and names that two claim.
         installed: The names of all plugins, also of those that ``FINOPS_LOAD_PLUGINS`` leaves out.
     """
 
@@ -86,8 +81,7 @@ def _entry_points() -> tuple[list[Found], list[Problem]]:
     seen: set[str] = set()
     for distribution in distributions():
         try:
-            every = distribution.entry_points
-            ours = [e for e in every if e.group in kinds]
+            ours = [e for e in distribution.entry_points if e.group in kinds]
         except Exception as e:  # the parser of the standard library raises what it likes on a malformed file
             if any(group in (distribution.read_text("entry_points.txt") or "") for group in kinds):
                 name, version = _identity(distribution)
@@ -95,16 +89,9 @@ def _entry_points() -> tuple[list[Found], list[Problem]]:
                 message = f"its entry points cannot be read: {type(e).__name__}: {e}"
                 problems.append(Problem("", None, name, version, message, hint))
             continue
-        strays = [e for e in distribution.entry_points if e.group not in kinds and _OUR_GROUPS.fullmatch(e.group)]
-        if strays and _core_requirements(distribution):
-            problems += [_stray(e, *_identity(distribution)) for e in strays]
-        meant = {e.group: close for e in every if (close := _meant_group(e.group))}
-        if not ours and not meant:
+        if not ours:
             continue
         name, version = _identity(distribution)
-        for group, close in sorted(meant.items()):
-            message = f"its entry points are in the group {group!r}, which finops does not have"
-            problems.append(Problem("", None, name, version, message, f"Did you mean {close!r}?"))
         # The first of a name on sys.path is the one that imports find.
         if _normal(name) not in seen:
             seen.add(_normal(name))
@@ -112,34 +99,9 @@ def _entry_points() -> tuple[list[Found], list[Problem]]:
     return found, problems
 
 
-def _meant_group(group: str) -> str:
-    """The group that a misspelt one of an entry point stands for; empty if it is right, or nobody's but its own."""
-    if group in GROUPS.values() or not group.startswith("finops."):
-        return ""
-    return next(iter(get_close_matches(group, GROUPS.values(), n=1, cutoff=0.9)), "")
-
-
 def _identity(distribution: Distribution) -> tuple[str, str]:
     metadata = distribution.metadata
     return metadata["Name"] or "a distribution without a name", metadata["Version"] or "of unknown version"
-
-
-def _stray(entry_point: EntryPoint, distribution: str, version: str) -> Problem:
-    return Problem(
-        plugin=entry_point.name,
-        kind=None,
-        distribution=distribution,
-        version=version,
-        message=f"its entry point {entry_point.name!r} is in the group {entry_point.group!r}, "
-        "which finops does not have",
-        hint=f"{nearest(entry_point.group, GROUPS.values())} Correct pyproject.toml and install it again.",
-    )
-
-
-def _core_requirements(distribution: Distribution) -> list[str]:
-    """The requirements of a distribution that are about the core."""
-    lines = distribution.requires or ()
-    return [line for line in lines if _normal(re.split(r"[^\w.-]", line, maxsplit=1)[0]) == CORE]
 
 
 def _normal(distribution: str) -> str:
@@ -181,7 +143,8 @@ def check_core(found: Found) -> None:
     Raises:
         PluginError: It requires a version that the installed one is not.
     """
-    ours = _core_requirements(found.entry_point.dist) if found.entry_point.dist else []
+    required = found.entry_point.dist.requires if found.entry_point.dist else None
+    ours = [line for line in required or () if _normal(re.split(r"[^\w.-]", line, maxsplit=1)[0]) == CORE]
     if not ours:
         return
     from packaging.requirements import Requirement
