@@ -40,13 +40,24 @@ def build(folder: Path, target: str, into: Path) -> Path:
     return built
 
 
+def folders() -> dict[str, Path]:
+    """The folder of every package, by the package's name."""
+    places = [ROOT, *(ROOT / member for member in WORKSPACE)]
+    return {tomllib.loads((place / "pyproject.toml").read_text())["project"]["name"]: place for place in places}
+
+
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The wheel of every package, by the package's name."""
     made = tmp_path_factory.mktemp("wheels")
-    folders = {"finops-core": ROOT} | {ROOT.joinpath(m).name: ROOT / m for m in WORKSPACE if m != "viewer"}
-    folders["finops-viewer"] = ROOT / "viewer"
-    return {name: build(folder, "wheel", made / name) for name, folder in folders.items()}
+    return {name: build(folder, "wheel", made / name) for name, folder in folders().items()}
+
+
+@pytest.fixture(scope="module")
+def sdists(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The source distribution of every package, by the package's name."""
+    made = tmp_path_factory.mktemp("sdists")
+    return {name: build(folder, "sdist", made / name) for name, folder in folders().items()}
 
 
 def files_of(wheel: Path) -> set[str]:
@@ -68,8 +79,7 @@ def sources(package: Path) -> set[str]:
 
 
 def test_every_member_of_the_workspace_is_a_package_of_the_table_above():
-    names = {tomllib.loads((ROOT / m / "pyproject.toml").read_text())["project"]["name"] for m in WORKSPACE}
-    assert names == set(PROVIDES)
+    assert set(folders()) == {"finops-core", *PROVIDES}
 
 
 def test_the_core_is_the_whole_package_finops_core_and_nothing_else(wheels: dict[str, Path]):
@@ -111,8 +121,31 @@ def test_packages_agree_on_version_python_and_licence_and_ask_for_this_core(whee
         assert needs == [f"finops-core<{major}.{int(minor) + 1},>={major}.{minor}"]
 
 
-def test_the_source_distribution_of_the_core_leaves_plugins_viewer_and_tests_out(tmp_path: Path):
-    with tarfile.open(build(ROOT, "sdist", tmp_path / "sdist")) as archive:
+def test_every_wheel_and_source_distribution_carries_the_licence(wheels: dict[str, Path], sdists: dict[str, Path]):
+    licence = (ROOT / "LICENSE").read_bytes()
+    for name in folders():
+        with zipfile.ZipFile(wheels[name]) as archive:
+            (place,) = (n for n in archive.namelist() if n.endswith(".dist-info/licenses/LICENSE"))
+            assert archive.read(place) == licence
+        with tarfile.open(sdists[name]) as archive:
+            top = archive.getnames()[0].partition("/")[0]
+            member = archive.extractfile(f"{top}/LICENSE")
+            assert member is not None
+            assert member.read() == licence
+
+
+def test_a_wheel_is_made_from_the_source_distribution_as_from_the_folder(
+    wheels: dict[str, Path], sdists: dict[str, Path], tmp_path: Path
+):
+    for name, sdist in sdists.items():
+        with tarfile.open(sdist) as archive:
+            archive.extractall(tmp_path, filter="data")
+            unpacked = tmp_path / archive.getnames()[0].partition("/")[0]
+        assert files_of(build(unpacked, "wheel", tmp_path / name)) == files_of(wheels[name])
+
+
+def test_the_source_distribution_of_the_core_leaves_plugins_viewer_and_tests_out(sdists: dict[str, Path]):
+    with tarfile.open(sdists["finops-core"]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     allowed = {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"}
     assert {name for name in names if not name.startswith("finops_core/")} <= allowed
@@ -134,8 +167,7 @@ def test_each_package_installs_alone_with_pip_beside_the_core(wheels: dict[str, 
 
     run(*pip, "install", wheels["finops-core"], "hatchling>=1.27", env=environment)
     assert plugins() == {}
-    for member in WORKSPACE:
-        name = tomllib.loads((ROOT / member / "pyproject.toml").read_text())["project"]["name"]
-        run(*pip, "install", "--no-build-isolation", ROOT / member, env=environment)
+    for name in PROVIDES:
+        run(*pip, "install", "--no-build-isolation", folders()[name], env=environment)
         assert plugins() == dict.fromkeys(PROVIDES[name], name)
         run(*pip, "uninstall", "--yes", name, env=environment)
