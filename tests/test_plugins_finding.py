@@ -144,6 +144,17 @@ def test_a_command_that_is_called_like_one_of_the_core_is_told_and_not_used(fake
     )
 
 
+@pytest.mark.parametrize(
+    ("group", "meant"),
+    [("finops.pattern", "finops.patterns"), ("finops.analysers", "finops.analyzers"), ("finops.importers", None)],
+)
+def test_a_misspelt_group_is_told_and_one_of_another_core_is_not(fake_distribution, group, meant):
+    fake_distribution("stranger", {group: {"x": "m:P"}})
+    told = [problem.line() for problem in find().problems]
+    message = f"stranger 1.0: its entry points are in the group {group!r}, which finops does not have."
+    assert told == ([f"{message} Did you mean {meant!r}?"] if meant else [])
+
+
 def test_unreadable_entry_points_are_reported_by_distribution_and_stop_nobody(fake_distribution):
     site = fake_distribution("stranger", {"finops.patterns": {"x": "m:P"}})
     (file,) = site.glob("*.dist-info/entry_points.txt")

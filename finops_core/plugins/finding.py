@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.metadata import Distribution, distributions, version
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,8 @@ def _entry_points() -> tuple[list[Found], list[Problem]]:
     seen: set[str] = set()
     for distribution in distributions():
         try:
-            ours = [e for e in distribution.entry_points if e.group in kinds]
+            every = distribution.entry_points
+            ours = [e for e in every if e.group in kinds]
         except Exception as e:  # the parser of the standard library raises what it likes on a malformed file
             if any(group in (distribution.read_text("entry_points.txt") or "") for group in kinds):
                 name, version = _identity(distribution)
@@ -89,14 +91,25 @@ def _entry_points() -> tuple[list[Found], list[Problem]]:
                 message = f"its entry points cannot be read: {type(e).__name__}: {e}"
                 problems.append(Problem("", None, name, version, message, hint))
             continue
-        if not ours:
+        meant = {e.group: close for e in every if (close := _meant_group(e.group))}
+        if not ours and not meant:
             continue
         name, version = _identity(distribution)
+        for group, close in sorted(meant.items()):
+            message = f"its entry points are in the group {group!r}, which finops does not have"
+            problems.append(Problem("", None, name, version, message, f"Did you mean {close!r}?"))
         # The first of a name on sys.path is the one that imports find.
         if _normal(name) not in seen:
             seen.add(_normal(name))
             found += [Found(e.name, kinds[e.group], name, version, e) for e in ours]
     return found, problems
+
+
+def _meant_group(group: str) -> str:
+    """The group that a misspelt one of an entry point stands for; empty if it is right, or nobody's but its own."""
+    if group in GROUPS.values() or not group.startswith("finops."):
+        return ""
+    return next(iter(get_close_matches(group, GROUPS.values(), n=1, cutoff=0.9)), "")
 
 
 def _identity(distribution: Distribution) -> tuple[str, str]:
