@@ -370,16 +370,19 @@ def test_a_chart_as_a_file_says_what_it_shows_and_leaves_out(open_tab: Callable[
 
     text, paper = saved("How many calls failed each day?")
     assert text.startswith("How many calls failed each day? Performance, data through ")
-    assert "Filter: day from 2026-01-10; provider = openai error timeout" in text
+    assert "Day from 2026-01-10; provider = openai error timeout" in text
     assert paper == "rgb(255, 255, 255)"
     text, _ = saved("Which models does no other beat?")
-    assert "Filter: provider = openai; not filtered by day" in text
+    assert "Provider = openai; not filtered by day" in text
     assert "gpt-5-mini" in text
     assert "claude" not in text
     page.get_by_role("button", name="Clear").click()
     text, _ = saved("Which models does no other beat?")
-    assert "Filter" not in text
+    assert "filtered" not in text
     assert "claude-haiku-4-5" in text
+    page.goto(f"{html.as_uri()}/finops_performance.html?from=2026-01-10")
+    text, _ = saved("Which models does no other beat?")
+    assert "Not filtered by day" in text
     assert not tab.complaints
 
 

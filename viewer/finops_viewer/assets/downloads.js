@@ -44,7 +44,7 @@ finops.downloads = (() => {
         const through = document.querySelector(".through time");
         const source = [document.querySelector("h1").textContent, through && `data through ${through.textContent}`];
         const filtered = finops.filters.column(finops.filters.table(id));
-        const remarks = [source.filter(Boolean).join(", "), filtered && `Filter: ${filtered}`];
+        const remarks = [source.filter(Boolean).join(", "), filtered.slice(0, 1).toUpperCase() + filtered.slice(1)];
         save(`${id}.svg`, "image/svg+xml", finops.picture.of(finops.filters.chart(id), remarks));
       }
     });
