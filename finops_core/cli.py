@@ -187,7 +187,10 @@ def plugins_(ctx: click.Context, as_json: bool) -> int | None:
     else:
         for f in findings.found:
             click.echo(f"{f.name:<16} {f.kind.removesuffix('s'):<10} {f.distribution:<26} {f.version}")
-        click.echo("\nMore about one: finops plugins show NAME")
+        if findings.found:
+            click.echo("\nMore about one: finops plugins show NAME")
+        else:
+            click.echo("No plugin is installed. Install one, such as: pip install finops-plugin-base")
         for p in problems:
             click.echo(p.line(), err=True)
     return PLUGIN_FAILED if problems else 0
@@ -346,9 +349,11 @@ def _patterns(session: Session, plugins: str | None, mixes: tuple[str, ...]) -> 
 
 
 def _see(publication: Publication, reports: Path) -> tuple[str, ...]:
-    """Where the pages are, if there are any."""
+    """Where the pages are, or what to install for them."""
     if any(problem.kind == "publishers" for problem in publication.problems):
         return ()
+    if not publication.analysis.reports:
+        return ("Next: pip install finops-plugin-domains finops-plugin-revenue, and finops analyze makes the reports.",)
     if not publication.published:
         return ("Next: pip install finops-viewer makes pages of these reports.",)
     return (f"Open {reports / 'index.html'}", "Next: finops serve --watch shows it live at http://127.0.0.1:8000")

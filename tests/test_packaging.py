@@ -171,3 +171,48 @@ def test_each_package_installs_alone_with_pip_beside_the_core(wheels: dict[str, 
         run(*pip, "install", "--no-build-isolation", folders()[name], env=environment)
         assert plugins() == dict.fromkeys(PROVIDES[name], name)
         run(*pip, "uninstall", "--yes", name, env=environment)
+
+
+@pytest.mark.slow
+def test_the_core_alone_says_what_is_missing_and_what_is_installed_then_runs(wheels: dict[str, Path], tmp_path: Path):
+    """From the core alone over one pattern to everything, by pip and wheels; needs the package index."""
+    place = tmp_path / "environment"
+    folder = tmp_path / "work"
+    folder.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "FINOPS_LOAD_PLUGINS")}
+    run(sys.executable, "-m", "venv", place)
+    pip = (place / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
+
+    def finops(*arguments: str) -> tuple[int, str]:
+        """The exit code and all that is told."""
+        done = subprocess.run(
+            [place / "bin" / "finops", *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    run(*pip, "install", wheels["finops-core"], env=environment)
+    assert finops("plugins") == (0, "No plugin is installed. Install one, such as: pip install finops-plugin-base\n")
+    for arguments, package in (
+        (("run",), "finops-plugin-base"),
+        (("run", "--plugins", "seasonal"), "finops-plugin-seasonal"),
+        (("serve",), "finops-viewer"),
+    ):
+        code, told = finops(*arguments)
+        assert (code, f"pip install {package}" in told) == (2, True), told
+    assert list(folder.iterdir()) == []
+
+    run(*pip, "install", wheels["finops-plugin-seasonal"], env=environment)
+    code, told = finops("run", "--plugins", "seasonal", "--days", "2")
+    assert (code, "pip install finops-plugin-domains finops-plugin-revenue" in told) == (0, True), told
+    assert (folder / "data" / "simulated_calls.csv").stat().st_size > 100_000
+    assert not (folder / "reports").exists()
+
+    run(*pip, "install", *wheels.values(), env=environment)
+    code, told = finops("run", "--plugins", "all", "--days", "2")
+    assert code == 0, told
+    assert len(list((folder / "reports" / "html").glob("*.html"))) == 9  # eight reports and the home page

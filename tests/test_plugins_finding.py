@@ -237,6 +237,12 @@ def test_a_name_that_is_none_is_told_with_the_nearest_one(kind, chosen, disabled
     assert str(error.value).startswith(message)
 
 
+def test_where_none_of_a_kind_is_installed_the_package_to_install_is_told():
+    with pytest.raises(UsageError) as error:
+        select((), "patterns", ["seasonal"])
+    assert error.value.hint == "No pattern is installed. Install one, such as: pip install finops-plugin-seasonal"
+
+
 def test_disabled_names_are_read_from_no_colon_name():
     assert disabled_names(["no:html", "no:burst", "no:html"]) == {"html", "burst"}
 

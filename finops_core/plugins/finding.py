@@ -224,7 +224,8 @@ def select(
         if name not in choice:
             other = next((p.kind.removesuffix("s") for p in found if p.name == name), None)
             what = f"{name!r} is a plugin of kind {other}, not {noun}" if other else f"no {noun} is called {name!r}"
-            raise UsageError(what, hint=nearest(name, choice))
+            install = f"No {noun} is installed. Install one, such as: pip install finops-plugin-{name}"
+            raise UsageError(what, hint=nearest(name, choice) if choice else install)
     wanted = choice if names is None else set(names)
     return tuple(choice[name] for name in sorted(choice) if name in wanted and name not in disabled)
 
