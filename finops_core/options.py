@@ -71,7 +71,7 @@ OPTIONS: dict[str, Callable[..., Any]] = {
     "isolate": click.option(
         "--isolate",
         is_flag=True,
-        help="Run each pattern and analyzer in a process of its own, with limits on time and memory.",
+        help="Run each pattern and analyzer in a process of its own, with limits on time and (Linux) memory.",
     ),
     "from": click.option("--from", "first", type=_day, help="First day analyzed."),
     "to": click.option("--to", "last", type=_day, help="Last day analyzed."),

@@ -296,6 +296,15 @@ def test_events_carry_the_factor_that_was_applied_and_silence_is_not_planted():
     assert {e["source"] for e in events} == {"half"}
 
 
+def test_an_event_of_somebody_who_is_not_asked_for_is_refused():
+    class Gossip(AICallSimulator):
+        def events(self, customers, calendar):
+            yield Event("gossip-0-00300", "launch", calendar.at(5), calendar.at(6))
+
+    with pytest.raises(PluginError, match="an event of 'gossip-0-00300', who is none of the customers"):
+        Gossip(num_customers=3, num_days=1).generate(start=MONDAY)
+
+
 @pytest.mark.parametrize(
     ("factor", "message"),
     [

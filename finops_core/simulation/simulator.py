@@ -158,6 +158,11 @@ def _settle_events(events: Iterable[Event], block: Customers, calendar: Calendar
     begin = calendar.at(0)
     for event in events:
         if event.factor is None:
+            if event.customer_id not in rows:
+                raise PluginError(
+                    f"it planted an event of {event.customer_id!r}, who is none of the customers it was asked for",
+                    hint="events(customers, calendar) tells of customers.ids alone.",
+                )
             first = max(0, int((event.start - begin).total_seconds() // 3600))
             last = len(calendar) if event.end is None else -int(-(event.end - begin).total_seconds() // 3600)
             during = factor[rows[event.customer_id], first:last]
