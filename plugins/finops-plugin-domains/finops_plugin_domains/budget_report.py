@@ -12,7 +12,7 @@ from finops_plugin_domains.ids import named_id
 
 HOW_TO_SET = (
     "No budget is set. Set one in finops.toml, such as [budgets.total.all] with usd_per_month = 5000, or for an "
-    "organization, product, feature or customer: [budgets.organization.NAME]."
+    "organisation, product, feature or customer: [budgets.organization.NAME]."
 )
 
 

@@ -37,7 +37,7 @@ def verdicts(e: Economics) -> Section:
             Column(name="verdict", label="Verdict"),
             Column(name="why", label="Why"),
             Column(name="margin", label="Margin", unit="usd", role="measure"),
-            Column(name="margin-percent", label="Margin", unit="percent"),
+            Column(name="margin-percent", label="Margin %", unit="percent"),
             Column(name="adoption", label="Adoption", unit="percent"),
             Column(name="growth", label="Growth of calls", unit="percent"),
             Column(name="robust", label="Same verdict by either split"),
@@ -56,11 +56,14 @@ def verdicts(e: Economics) -> Section:
             for use in e.named
         ],
     )
+    marked = sum(p.highlight for p in points)
     chart = Chart(
         id="adoption-margin",
         kind="scatter",
         title="Do widely used features earn?",
-        takeaway=f"{plural(sum(p.highlight for p in points), 'feature')} marked to fix or retire.",
+        takeaway=f"{plural(marked, 'feature')} marked to fix or retire."
+        if marked
+        else "None is to be fixed or retired.",
         description="Each feature by the share of active customers who use it and its margin in percent of revenue.",
         x=Axis(label="Adoption", unit="percent"),
         y=Axis(label="Margin", unit="percent"),

@@ -213,7 +213,7 @@ def _trade_off(accounts: Accounts, curve: Sequence[TradeOff], limit: Limit, unit
         id="tradeoff",
         title=title,
         text="Each point is the hybrid that earns most, with any included usage and overage price, while no more than "
-        f"so many customers pay over {rise} more; the limit in force is {percent_text(limit.raised_percent)}.",
+        f"that share of customers pays over {rise} more; the limit in force is {percent_text(limit.raised_percent)}.",
         blocks=(chart, table),
     )
 
@@ -313,7 +313,7 @@ def _bills(accounts: Accounts, offers: Sequence[Offer], shown: Offer, unit: Usag
         Column(name="today", label="Today", unit="usd", role="measure"),
         *(Column(name=o.key, label=o.name, unit="usd", role="measure") for o in offers),
         Column(name="rise", label=f"{shown.name} against today", unit="usd", role="measure"),
-        Column(name="rise_percent", label="in percent", unit="percent"),
+        Column(name="rise_percent", label=f"{shown.name} against today, %", unit="percent"),
         Column(name="cost", label="Cost", unit="usd", role="measure"),
     ]
     title = f"Every customer's bill, largest rise under {shown.name} first"
