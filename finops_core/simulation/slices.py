@@ -92,9 +92,8 @@ class Counts:
         raise PluginError(
             f"it would make about {self._expected:.3g} calls of {whose} in {plural(days, 'day')}, and may make "
             f"{MAX_CALLS_PER_DAY:,} a customer and day on average, {allowed:,} in all",
-            hint=f"Look at the unit of the factor, here up to {largest:g}: it is times the normal rate, and 1 is a "
-            f"usual hour. Look at minimum_per_day, too, here {minimum_per_day}: it is calls. More customers "
-            "(num_customers, --scale) make more calls.",
+            hint=f"Look at the unit of the factor, here up to {largest:g} (1 is a usual hour), and at minimum_per_day, "
+            f"here {minimum_per_day}. More customers (num_customers, --scale) make more calls.",
         )
 
     def _fill_up(self, block: Customers, factor: npt.NDArray[np.float64], counts: Int64s, minimum_per_day: int) -> None:
