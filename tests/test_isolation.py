@@ -204,11 +204,11 @@ def test_an_interrupt_names_the_plugin_that_is_running(deadly, finops, tmp_path,
     lines = []
     for line in process.stderr:
         lines.append(line)
-        if line.startswith("hangs_halfway: child"):
+        if line.startswith("hangs_halfway: asleep"):
             break
-    time.sleep(0.3)  # now it sleeps
+    time.sleep(1)  # the first batch is written, and the second awaited
     process.send_signal(signal.SIGINT)
-    child = int(lines[-1].split()[-1])
+    child = next(int(line.split()[-1]) for line in lines if line.startswith("hangs_halfway: child"))
     if not isolate:
         os.kill(child, signal.SIGKILL)
     _, err = process.communicate(timeout=20)

@@ -30,6 +30,7 @@ class HangsHalfway(AICallSimulator):
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         print("child", child.pid)
         yield next(iter(super().generate_calls(run)))
+        print("asleep")
         time.sleep(600)
 
 
