@@ -49,6 +49,13 @@ def metric(report, name):
     return next(m for m in report.metrics if m.id == name)
 
 
+@pytest.mark.parametrize(("unnamed", "expected"), [("org_b", (4, 0, 5)), (None, (3, 0, 5))])
+def test_the_curve_is_what_organisations_pay_for_each_day(unnamed, expected):
+    days = (("2026-01-05", "org_a", 3), ("2026-01-05", unnamed, 1), ("2026-01-07", "org_a", 5))
+    rows = [{"timestamp": f"{day}T08:00", "organization_id": name, "cost_usd": cost} for day, name, cost in days]
+    assert analyze(rows).sparkline == expected
+
+
 @pytest.mark.parametrize(
     ("rule", "of_a", "of_b"),
     [
@@ -263,7 +270,7 @@ def test_costless_calls_make_statements_without_shares():
 
 def test_the_contract_of_analyzers_is_kept():
     settings = shared("by_calls", product_id=["product_a"])
-    assert check_analyzer(AlignmentAnalyzer).headline == "allocation_rate"
+    assert check_analyzer(AlignmentAnalyzer).headline == "allocated"
     assert AlignmentAnalyzer().analyze(calls_from([], settings=settings)).state == "empty"
 
 

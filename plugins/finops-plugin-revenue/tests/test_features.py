@@ -70,6 +70,7 @@ def test_a_customers_revenue_is_split_over_its_features_by_calls():
     )
     assert metric(report, "revenue").value == 4
     assert metric(report, "margin").value == Decimal("2.6")
+    assert report.sparkline == (65.333333, 60)  # their margins: 2.45 of 3.75 and 0.15 of 0.25
 
 
 def test_revenue_can_be_split_by_tokens_and_both_splits_are_shown():

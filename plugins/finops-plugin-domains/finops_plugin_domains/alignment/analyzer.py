@@ -19,7 +19,14 @@ from finops_plugin_domains.alignment.sections import (
     statements_section,
     unallocated_section,
 )
-from finops_plugin_domains.alignment.statements import Allocation, SharedMatch, allocations, calls_of, untagged
+from finops_plugin_domains.alignment.statements import (
+    Allocation,
+    SharedMatch,
+    allocated_by_day,
+    allocations,
+    calls_of,
+    untagged,
+)
 from finops_plugin_domains.budget_report import budget_section
 from finops_plugin_domains.budgets import budget_statuses
 
@@ -81,8 +88,8 @@ class AlignmentAnalyzer(Analyzer):
             ),
             assumptions=("Cost is what the log says a call cost; nothing is added for commitments, support or taxes.",),
             comparison=calls.comparison_text,
-            headline="allocation_rate",
-            sparkline=tuple(float(cost) for cost in calls.daily_cost.values()),
+            headline="allocated",
+            sparkline=tuple(float(cost) for cost in allocated_by_day(calls, match, whole)),
         )
 
     def _changes(self, calls: Calls, current: Allocation, previous: Allocation) -> list[Finding]:

@@ -147,6 +147,27 @@ def allocations(calls: Calls, match: SharedMatch) -> tuple[Allocation, Allocatio
     return whole, current, previous
 
 
+def allocated_by_day(calls: Calls, match: SharedMatch, whole: Allocation) -> list[Decimal]:
+    """What organisations pay for each day of the period; nothing where nobody is there to pay.
+
+    Args:
+        calls: With calls in the period.
+        match: Which calls are shared.
+        whole: The allocation of the period.
+    """
+    if not whole.statements:
+        return []
+    if not whole.unallocated_calls:
+        return list(calls.daily_cost.values())
+    rows = calls.rows(
+        "SELECT CAST(timestamp AS DATE) AS day, sum(cost_usd) AS cost FROM calls "
+        f"WHERE organization_id IS NOT NULL OR {match.condition} GROUP BY 1",
+        **match.values,
+    )
+    cost = {row["day"]: row["cost"] for row in rows}
+    return [cost.get(day, Decimal(0)) for day in calls.daily_cost]
+
+
 def _lines(rows: pa.Table) -> list[Line]:
     """Rows added up, those that differ only in the other spans that they lie in."""
     keys = ["organization_id", "product_id", "feature_id", "shared"]

@@ -78,7 +78,7 @@ class FeaturesAnalyzer(Analyzer):
             ),
             comparison=calls.comparison_text,
             headline="earning",
-            sparkline=tuple(float(cost) for cost in calls.daily_cost.values()),
+            sparkline=_margins(economics),
         )
 
 
@@ -106,6 +106,12 @@ def _answer(e: Economics) -> str:
         f"{len(bad)} of {plural(len(judged), 'feature')} {'needs' if len(bad) == 1 else 'need'} work: "
         f"{worst.name} first, with {e.verdicts[worst.name].why}; {dearest}."
     )
+
+
+def _margins(e: Economics) -> tuple[float, ...]:
+    """The features' margins in percent, from the widest to the thinnest."""
+    known = (use.margin_percent for use in e.named)
+    return tuple(sorted((round(margin, 6) for margin in known if margin is not None), reverse=True))
 
 
 def _sum(features: Features, name: str) -> Decimal | None:
