@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -31,16 +29,6 @@ from finops_core.report import (
 )
 from finops_core.site import Site
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 FIRST = date(2026, 1, 5)
 DAYS = [str(FIRST + timedelta(days=i)) for i in range(30)]
 HOSTILE = (
@@ -490,6 +478,38 @@ def failed(name: str = "finops_realtime") -> Report:
 
 def third_party(text: str = "an ordinary text", name: str = "their_report") -> Report:
     """A report of somebody else's analyzer that has ``text`` wherever a report can have text."""
+    said: dict[str, Any] = {
+        "title": text,
+        "takeaway": f"{text} 3",
+        "description": text,
+        "y": Axis(label=text, unit="count"),
+    }
+    named: dict[str, Any] = {**said, "x": Axis(label=text), "categories": (text, f"{text} 2")}
+    one = (Series(name=text, values=(1, 2)),)
+    two = (*one, Series(name=f"{text} 2", values=(2, 3)))
+    blocks = (
+        Chart(id="c", kind="bar", series=two, **named),
+        Chart(id="l", kind="line", series=two, **named),
+        Chart(id="h", kind="heatmap", series=one, **named),
+        Chart(id="w", kind="waterfall", series=one, **named),
+        Chart(
+            id="p",
+            kind="scatter",
+            x=Axis(label=text, unit="ms"),
+            points=(Point(label=text, x=1, y=2, highlight=True), Point(label=text, x=2, y=1)),
+            **said,
+        ),
+        Table.of(
+            "t",
+            text,
+            (Column(name="a", label=text), Column(name="b", label=text, unit="usd", role="measure")),
+            [(text, 1), (text, 2), (text, 3)],
+            takeaway=f"{text} 3",
+            note=text,
+            limit=2,
+            total=True,
+        ),
+    )
     return Report(
         name=name,
         title=text,
@@ -506,79 +526,7 @@ def third_party(text: str = "an ordinary text", name: str = "their_report") -> R
                 id="f", title=text, who=text, usd_per_month=7, confidence="low", why_sure=text, action=text, section="s"
             ),
         ),
-        sections=(
-            Section(
-                id="s",
-                title=f"{text} 4",
-                text=text,
-                blocks=(
-                    Chart(
-                        id="c",
-                        kind="bar",
-                        title=text,
-                        takeaway=f"{text} 3",
-                        description=text,
-                        x=Axis(label=text),
-                        y=Axis(label=text, unit="count"),
-                        categories=(text, f"{text} 2"),
-                        series=(Series(name=text, values=(1, 2)), Series(name=f"{text} 2", values=(2, 3))),
-                    ),
-                    Chart(
-                        id="l",
-                        kind="line",
-                        title=text,
-                        takeaway=f"{text} 3",
-                        description=text,
-                        x=Axis(label=text),
-                        y=Axis(label=text, unit="count"),
-                        categories=(text, f"{text} 2"),
-                        series=(Series(name=text, values=(1, 2)), Series(name=f"{text} 2", values=(2, 3))),
-                    ),
-                    Chart(
-                        id="h",
-                        kind="heatmap",
-                        title=text,
-                        takeaway=f"{text} 3",
-                        description=text,
-                        x=Axis(label=text),
-                        y=Axis(label=text, unit="count"),
-                        categories=(text, f"{text} 2"),
-                        series=(Series(name=text, values=(1, 2)),),
-                    ),
-                    Chart(
-                        id="w",
-                        kind="waterfall",
-                        title=text,
-                        takeaway=f"{text} 3",
-                        description=text,
-                        x=Axis(label=text),
-                        y=Axis(label=text, unit="count"),
-                        categories=(text, f"{text} 2"),
-                        series=(Series(name=text, values=(1, 2)),),
-                    ),
-                    Chart(
-                        id="p",
-                        kind="scatter",
-                        title=text,
-                        takeaway=f"{text} 3",
-                        description=text,
-                        x=Axis(label=text, unit="ms"),
-                        y=Axis(label=text, unit="count"),
-                        points=(Point(label=text, x=1, y=2, highlight=True), Point(label=text, x=2, y=1)),
-                    ),
-                    Table.of(
-                        "t",
-                        text,
-                        (Column(name="a", label=text), Column(name="b", label=text, unit="usd", role="measure")),
-                        [(text, 1), (text, 2), (text, 3)],
-                        takeaway=f"{text} 3",
-                        note=text,
-                        limit=2,
-                        total=True,
-                    ),
-                ),
-            ),
-        ),
+        sections=(Section(id="s", title=f"{text} 4", text=text, blocks=blocks),),
         method=(text,),
         assumptions=(text,),
         comparison=text,
@@ -622,59 +570,6 @@ def hostile(request: pytest.FixtureRequest) -> str:
 def all_hostile() -> str:
     """Every hostile text in one."""
     return " ".join(HOSTILE)
-
-
-def required(there: bool, what: str) -> None:
-    """Skip without a tool that a test needs, or fail where it must be there."""
-    if not there:
-        (pytest.fail if os.environ.get("FINOPS_REQUIRE_BROWSER") else pytest.skip)(f"{what} is not installed")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    required(CHROMIUM.exists(), str(CHROMIUM))
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@dataclass
-class Tab:
-    """A page of the browser, and what it complained about."""
-
-    page: Any
-    complaints: list[str]
-    requests: list[str]
-
-
-@pytest.fixture
-def open_tab(browser: Any) -> Iterator[Callable[..., Tab]]:
-    contexts: list[Any] = []
-
-    def open_tab(context: Any = None, **options: Any) -> Tab:
-        if context is None:
-            context = browser.new_context(**options)
-            contexts.append(context)
-        tab = Tab(context.new_page(), [], [])
-        tab.page.on("console", lambda message: tab.complaints.append(message.text))
-        tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
-        tab.page.on("dialog", lambda dialog: (tab.complaints.append(dialog.message), dialog.dismiss()))
-        tab.page.on("request", lambda request: tab.requests.append(request.url))
-        return tab
-
-    yield open_tab
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture(scope="session")
-def axe() -> Path:
-    """The script of axe-core."""
-    script = Path(os.environ.get("FINOPS_AXE", "axe.min.js"))
-    required(script.is_file(), "axe-core (FINOPS_AXE names its axe.min.js)")
-    return script
 
 
 @pytest.fixture(scope="session")

@@ -8,22 +8,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-@pytest.fixture
-def html(sample_pages: Path) -> Path:
-    """The pages of the reports, which no test changes."""
-    return sample_pages
-
-
-def expect(locator: Any) -> Any:
-    from playwright.sync_api import expect
-
-    return expect(locator)
 
 
 def test_filters_are_in_the_address_and_leave_exact_numbers(open_tab: Callable[..., Any], html: Path) -> None:
@@ -102,6 +91,42 @@ def test_filters_reach_charts_through_what_their_values_are_made_of(open_tab: Ca
     page.get_by_label("Model", exact=True).select_option("gpt-5")
     expect(page.locator("#n-frontier")).to_contain_text("Nothing in it matches.")
     assert not tab.complaints
+
+
+def test_what_is_left_of_a_chart_is_added_up_exactly(open_tab: Callable[..., Any], html: Path) -> None:
+    page = open_tab().page
+    page.goto(f"{html.as_uri()}/index.html")
+
+    def left(chart: dict[str, Any], by: list[str], rows: list[Any], wanted: dict[str, str]) -> Any:
+        """What a filter leaves of a chart that one breakdown tells more about than another."""
+        told = {"categories": ["before", "more", "now"], "x": {"unit": "text"}, "y": {"unit": "usd"}, **chart}
+        told["series"] = [{"name": "Cost", "values": ["3.000000000", "1.000000003", None]}]
+        told["breakdowns"] = [{"by": ["customer_id"], "rows": []}, {"by": by, "rows": rows}]
+        table = {
+            "columns": [{"unit": "text", "role": "derived", "dimension": ""}, {"unit": "usd", "role": "measure"}],
+            "rows": [list(row) for row in zip(told["categories"], told["series"][0]["values"], strict=True)],
+            "total": None,
+        }
+        asked = (
+            "([t, w, c]) => { const s = finops.selection, k = s.of(t, w, c); return [s.chart(c, k), k.by, k.missing]; }"
+        )
+        chart, known, missing = page.evaluate(asked, [table, wanted, told])
+        return list(zip(chart["categories"], chart["series"][0]["values"], strict=True)), known, missing
+
+    rows = [[0, "a", "x", "2.000000000"], [0, "a", "y", "0.999999999"], [0, "b", "x", "0.000000001"]]
+    rows += [[1, "b", "x", "1.000000003"]]
+    by = ["provider", "model"]
+    # Of provider a: 2 + 0.999999999; the bar of which nothing is left goes, the step of a waterfall is zero.
+    assert left({"kind": "bar"}, by, rows, {"provider": "a"}) == ([("before", "2.999999999")], ["provider"], [])
+    steps = [("before", "2.999999999"), ("more", "0.000000000"), ("now", None)]
+    assert left({"kind": "waterfall"}, by, rows, {"provider": "a"}) == (steps, ["provider"], [])
+    both = {"model": "y", "provider": "a", "customer_id": "ada"}
+    assert left({"kind": "bar"}, by, rows, both) == (
+        [("before", "0.999999999")],
+        ["model", "provider"],
+        ["customer_id"],
+    )
+    assert left({"kind": "waterfall"}, by, rows, {"provider": "c"}) == ([], ["provider"], [])
 
 
 def test_a_chart_as_a_file_says_what_it_shows_and_leaves_out(open_tab: Callable[..., Any], html: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -38,8 +39,6 @@ def address(tmp_path: Path) -> Iterator[str]:
 def test_a_stranger_sees_the_incident_named_without_a_reload(
     address: str, open_tab: Callable[..., Any], tmp_path: Path
 ) -> None:
-    from playwright.sync_api import expect
-
     tab = open_tab()
     tab.page.goto(address)
     expect(tab.page.locator("#live")).to_have_text("Live")
