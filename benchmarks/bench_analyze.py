@@ -22,6 +22,8 @@ from finops_core.plugins import Loaded, find, load, select
 from finops_core.settings import Settings
 
 ROUNDS = 5
+SCALE = 1.047
+"""Makes about 420,000 calls in 30 days."""
 YARDSTICK = "SELECT customer_id, date_trunc('hour', timestamp) AS hour, sum(cost_usd) AS cost FROM calls GROUP BY ALL"
 
 
@@ -59,14 +61,14 @@ def main() -> None:
     arguments = parser.parse_args()
     analyzers = load(select(find().found, "analyzers"), Settings())
     with tempfile.TemporaryDirectory(prefix="finops-bench-", dir=Path.cwd()) as name:
-        ledger = make(Path(name), 1)
+        ledger = make(Path(name), SCALE)
         together, each, yardstick = measure(ledger, analyzers, ROUNDS)
         print(f"{len(each)} analyzers on {ledger.counts.accepted:,} calls")
         print(f"  together / one GROUP BY    {together / yardstick:6.1f}   ({together:.2f} s / {yardstick:.3f} s)")
         for analyzer, seconds in sorted(each.items(), key=lambda item: -item[1]):
             print(f"    {analyzer:<24} {seconds / yardstick:6.1f}")
         if arguments.larger:
-            larger = make(Path(name), arguments.larger)
+            larger = make(Path(name), SCALE * arguments.larger)
             more, _, _ = measure(larger, analyzers, 1)
             print(f"{larger.counts.accepted:,} calls / {ledger.counts.accepted:,} calls")
             print(f"  time / time                {more / together:6.1f}   ({more:.2f} s / {together:.2f} s)")

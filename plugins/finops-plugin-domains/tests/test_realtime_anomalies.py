@@ -154,6 +154,41 @@ def test_a_burst_of_everything_is_explained_by_nothing_in_particular():
     assert incident["explained_by"].startswith("everything alike")
 
 
+def test_calls_without_a_value_explain_nothing():
+    # 200 of 201 calls name no feature, where all did before: the share of no feature rose, but that is no value.
+    rows = steady(feature_id="search") + burst(START + timedelta(days=9, hours=13), 200)
+    (incident,) = table(analyze(rows), "incidents")
+    assert incident["explained_by"] == "everything alike"
+
+
+def test_of_values_that_rose_alike_the_first_dimension_and_name_is_given():
+    # Half of the burst is on the models "y" and "x" each, all new, and so are the features "v" and "u".
+    day = START + timedelta(days=9, hours=13)
+    rows = steady(model="m", feature_id="f", per_hour=2)
+    rows += burst(day, 199, model="y", feature_id="v") + burst(day, 199, model="x", feature_id="u")
+    (incident,) = table(analyze(rows), "incidents")
+    # 199 of 400 calls.
+    assert incident["explained_by"] == "model x: 50 % of calls, usually 0 %"
+
+
+def test_hours_come_by_customer_and_time_whatever_the_order_of_the_calls():
+    calls = [("b", 2, "0.01"), ("z\u00e9", 0, "0"), ("b", 0, "0.02"), ("B", 1, "1"), ("b", 2, "0.04")]
+    use = HourlyUse.load(
+        calls_from(
+            [{"timestamp": START + timedelta(hours=h), "customer_id": c, "cost_usd": cost} for c, h, cost in calls]
+        ),
+        days=60,
+    )
+    assert use.customers == ("B", "b", "z\u00e9")
+    assert list(zip(use.customer, use.hour, use.calls, use.priced, strict=True)) == [
+        (0, 1, 1, 1), (1, 0, 1, 1), (1, 2, 2, 2), (2, 0, 1, 0),
+    ]  # fmt: skip
+    assert use.cost.to_pylist() == [Decimal(1), Decimal("0.02"), Decimal("0.05"), Decimal(0)]
+    # To whole millionths for each call: ln 0.02 = -3.912023; ln 0.01 + ln 0.04 = -4.605170 - 3.218876.
+    assert use.log_cost == pytest.approx([0, -3.912023, -7.824046, 0])
+    assert use.log_square == pytest.approx([0, 15.303924, 21.207592 + 10.361162, 0], abs=2e-6)
+
+
 @pytest.mark.parametrize(("quiet_hours", "incidents"), [(0, 1), (2, 1), (3, 2)])
 def test_unusual_hours_close_together_are_one_incident(quiet_hours, incidents):
     day = START + timedelta(days=9, hours=9)

@@ -19,11 +19,10 @@ from finops_core import Calls, Period
 HOUR_US = 3_600_000_000
 MICRO = 1_000_000
 
-# Each logarithm is taken once, and added as whole millionths: a sum of floats would depend on the order of the rows.
+# Each logarithm is taken once, and added as whole millionths: the sum of other floats depends on the order of the rows.
 _HOURS = f"""
 SELECT customer_id, hour, count(*) AS calls, sum(cost_usd) AS cost, count(log) AS priced,
-       sum(CAST(round(log * {MICRO}) AS BIGINT)) AS log_cost,
-       sum(CAST(round(log * log * {MICRO}) AS BIGINT)) AS log_square
+       sum(round(log * {MICRO})) AS log_cost, sum(round(log * log * {MICRO})) AS log_square
 FROM (
     SELECT customer_id, date_trunc('hour', timestamp) AS hour, cost_usd,
            ln(CAST(nullif(cost_usd, 0) AS DOUBLE)) AS log
@@ -85,7 +84,7 @@ class HourlyUse:
         table = table.drop_columns(["customer_id", "hour"]).take(order)
 
         def logs(column: str) -> np.ndarray:
-            return table[column].cast(pa.float64()).fill_null(0.0).to_numpy() / MICRO
+            return table[column].fill_null(0.0).to_numpy() / MICRO
 
         return cls(
             start=start,
