@@ -66,7 +66,7 @@ def test_a_customer_who_stopped_is_named_with_the_day_and_the_revenue_at_risk():
 )
 def test_how_sure_a_silence_is_has_no_more_digits_than_it_deserves(chance, words):
     gone = Stopped("c", date(2026, 1, 5), date(2026, 1, 6), 9.0, 5, 5, 2.0, chance, "pro", Decimal(99))
-    assert f"used to call, {words} would even the least certain" in stopped_finding([gone]).why_sure
+    assert f"the least certain of these silences would come by chance {words}." in stopped_finding([gone]).why_sure
 
 
 def test_an_unknown_tier_is_listed_and_not_priced():

@@ -75,10 +75,10 @@ def together(analyzer: OptimizationAnalyzer, potential: Potential, cost: Decimal
     return Section(
         id="together",
         title="What all of it comes to",
-        text=f"Of {dollars(cost)} in {potential.period}, between {dollars(low)} and {dollars(high)} could have been "
-        f"saved. The cautious end assumes {length(analyzer.output_percent[1])} after a switch and counts neither "
-        f"caching nor failed calls; the hopeful end assumes {length(analyzer.output_percent[0])} and counts all of "
-        f"both. Counting each call once leaves out {dollars(overlap)} of overlap at the hopeful end.",
+        text=f"Of the {dollars(cost)} spent in {potential.period}, between {dollars(low)} and {dollars(high)} could "
+        f"have been saved. The cautious end assumes {length(analyzer.output_percent[1])} after a switch and counts "
+        f"neither caching nor failed calls; the hopeful end assumes {length(analyzer.output_percent[0])} and counts "
+        f"all of both. Counting each call once leaves out {dollars(overlap)} of overlap at the hopeful end.",
         blocks=(
             Chart(
                 id="measures",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from finops_core import Axis, Breakdown, Chart, Column, Section, Series, Table, plural
+from finops_core import Axis, Breakdown, Chart, Column, Section, Series, Table, dollars, plural
 from finops_plugin_domains.optimization.evidence import Evidence, Model, Use
 from finops_plugin_domains.optimization.potential import Potential
 from finops_plugin_domains.optimization.prices import scaling_text
 from finops_plugin_domains.optimization.repricing import dollars_of
-from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL
+from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL, Outcome
 from finops_plugin_domains.optimization.sections import length
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _chart(analyzer: OptimizationAnalyzer, potential: Potential) -> Chart:
         id="switches-chart",
         kind="bar",
         title="Which switches save most?",
-        takeaway=f"The first {plural(len(top), 'switch', 'switches')} of {len(potential.switches)}.",
+        takeaway=_together(top, len(potential.switches)),
         description="Dollars of the period that each switch saves at both ends of the assumed answer length.",
         x=Axis(label="Switch"),
         y=Axis(label="Saved in the period", unit="usd"),
@@ -90,6 +91,15 @@ def _chart(analyzer: OptimizationAnalyzer, potential: Potential) -> Chart:
             ),
         ),
     )
+
+
+def _together(top: Sequence[tuple[Use, Model, Outcome]], of: int) -> str:
+    saved = dollars(sum((outcome.saving(CAUTIOUS) for *_, outcome in top), Decimal(0)))
+    if of == 1:
+        which = "This switch saves"
+    else:
+        which = f"The {len(top)} largest of {of} switches save" if len(top) < of else f"All {of} switches save"
+    return f"{which} {saved} of the period's cost at the cautious end."
 
 
 def _table(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evidence) -> Table:

@@ -335,7 +335,7 @@ def _assumptions(total: Service) -> tuple[str, ...]:
 
 _METHOD = (
     "Latency is that of successful calls with a known latency; percentiles are interpolated between neighbouring "
-    "calls (percentile_cont).",
+    "calls.",
     "Tokens per second = output tokens / latency, both added up over the calls; the wait for the first token counts.",
     "Service level kept = successful calls within the latency of [sla] / (successful calls with a known latency + "
     "failed calls).",

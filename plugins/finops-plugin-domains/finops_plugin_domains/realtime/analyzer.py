@@ -295,10 +295,10 @@ def _score_section(scores: dict[str, Score]) -> Section:
         (
             Column(name="detector", label="Detector"),
             Column(name="planted", label="Planted", unit="count"),
-            Column(name="found", label="Of them found", unit="count"),
+            Column(name="found", label="Planted and found", unit="count"),
             Column(name="recall", label="Recall", unit="percent"),
             Column(name="reported", label="Reported", unit="count"),
-            Column(name="right", label="Of them planted", unit="count"),
+            Column(name="right", label="Reported and planted", unit="count"),
             Column(name="precision", label="Precision", unit="percent"),
             Column(name="delay", label="Median delay", unit="hours"),
         ),

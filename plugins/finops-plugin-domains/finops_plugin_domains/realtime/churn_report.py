@@ -48,8 +48,8 @@ def stopped_finding(stopped: Sequence[Stopped]) -> Finding:
         usd_per_month=revenue_at_risk(stopped) if any(s.revenue is not None for s in stopped) else None,
         confidence="high" if longest < 1e-4 else "medium",
         why_sure=(
-            f"By the days on which these customers used to call, {_rarely(longest)} would even the least certain of "
-            "these silences come by chance. Whether they cancelled, billing knows."
+            "By the days on which these customers used to call, even the least certain of these silences would come "
+            f"by chance {_rarely(longest)}. Whether they cancelled, billing knows."
         ),
         action="Call them, the dearest first, before the next renewal; the table has the day each fell silent.",
         section="stopped",

@@ -92,7 +92,7 @@ def _customer_finding(
 
 
 def _by_chance(false_alarms: float) -> str:
-    return f"Chance alone would flag {false_alarms:g} hours in the whole run."
+    return f"Of all the hours tested, about {false_alarms:g} would be flagged by chance."
 
 
 def _per_month(incidents: Incidents, extra: Decimal) -> Decimal:

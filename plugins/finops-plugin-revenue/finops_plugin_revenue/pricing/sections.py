@@ -187,7 +187,7 @@ def _trade_off(accounts: Accounts, curve: Sequence[TradeOff], limit: Limit, unit
         "tradeoff_points",
         "The best hybrid under each limit",
         [
-            Column(name="share", label="Customers that may", unit="percent"),
+            Column(name="share", label="Limit", unit="percent"),
             Column(name="included", label="Included per dollar of base"),
             Column(name="overage", label=f"Overage per {UNIT_TEXT[unit]}", unit="usd"),
             Column(name="gain", label="Gain a month", unit="usd"),
