@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from finops_core.simulation.run import Run
 MAX_NANOS = 10**18 - 1
 MAX_TEXT_BYTES = 30_000
 """What all texts of a call may have together, so that its line is read even if every character has to be quoted."""
+PIECE = 32_768
+"""How many calls are looked through at a time where that takes a copy of them."""
 PARTS = (("cache_read_tokens", "cache_write_tokens"), ("reasoning_tokens",))
 
 
@@ -113,6 +116,10 @@ class BatchChecker:
                 raise _broken(f"{' + '.join(parts)} exceed {whole}")
 
     def _check_texts(self, batch: pa.RecordBatch) -> None:
+        for piece in _pieces(batch):
+            self._check_texts_of(piece)
+
+    def _check_texts_of(self, batch: pa.RecordBatch) -> None:
         longest = 0
         for column in COLUMNS:
             if column.kind != "text":
@@ -142,12 +149,18 @@ class BatchChecker:
 
     def _check_ids(self, batch: pa.RecordBatch) -> None:
         """Compares ids within the batch and with the first one's: that finds who counts anew, in little memory."""
-        ids = np.sort(hashes(_texts(batch.column("call_id"))))
+        ids = np.sort(np.concatenate([hashes(_texts(piece.column("call_id"))) for piece in _pieces(batch)]))
         if self._first_ids.suspects(ids).size:
             raise _broken("column call_id has a value that another call has too")
         if self._is_first:
             self._first_ids.keep(Index(ids, np.zeros_like(ids)))
             self._is_first = False
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch bit by bit: that of a busy hour may be large, and some checks take a copy."""
+    for start in range(0, max(1, batch.num_rows), PIECE):
+        yield batch.slice(start, PIECE)
 
 
 def _texts(column: pa.Array) -> pa.Array:
