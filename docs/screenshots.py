@@ -16,7 +16,16 @@ from playwright.sync_api import Browser, sync_playwright
 START = "2026-01-05"
 PICTURES = Path(__file__).parent / "screenshots"
 HOME = "index"
-REPORTS = ("finops_understanding", "finops_realtime", "customer_profitability")
+REPORTS = (
+    "finops_understanding",
+    "finops_performance",
+    "finops_realtime",
+    "finops_optimization",
+    "finops_alignment",
+    "customer_profitability",
+    "pricing_strategy",
+    "feature_economics",
+)
 DESK = {"width": 1280, "height": 1400}
 PHONE = {"width": 360, "height": 1400}
 PAPER = {"width": 794, "height": 1123}
@@ -36,12 +45,12 @@ def main() -> None:
         PICTURES.mkdir(exist_ok=True)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
-            for scheme in ("light", "dark"):
-                take(browser, html, HOME, f"home-{scheme}", DESK, color_scheme=scheme)
-                for report in REPORTS:
-                    take(browser, html, report, f"{report}-{scheme}", DESK, color_scheme=scheme)
-            take(browser, html, HOME, "home-phone", PHONE, color_scheme="light")
-            take(browser, html, HOME, "home-print", PAPER, media="print")
+            for page in (HOME, *REPORTS):
+                name = "home" if page == HOME else page
+                take(browser, html, page, f"{name}-light", DESK, color_scheme="light")
+                take(browser, html, page, f"{name}-dark", DESK, color_scheme="dark")
+                take(browser, html, page, f"{name}-phone", PHONE, color_scheme="light")
+                take(browser, html, page, f"{name}-print", PAPER, media="print")
             browser.close()
 
 
