@@ -126,7 +126,7 @@ def analyze(
     **flags: Any,
 ) -> int:
     """Read what is new in the log, make the reports, publish them."""
-    from finops_core.ledger.calls import PeriodChoice
+    from finops_core.ledger.periods import PeriodChoice
 
     choice = PeriodChoice(first.date() if first else None, last.date() if last else None, tail)
     session = _session(flags)

@@ -174,7 +174,7 @@ def extrapolated(findings: Iterable[Finding], caveat: str) -> tuple[Finding, ...
 
     Args:
         findings: Those whose ``usd_per_month`` was made with :meth:`Period.per_month
-            <finops_core.ledger.calls.Period.per_month>`; those without an amount stay as they are.
+            <finops_core.ledger.periods.Period.per_month>`; those without an amount stay as they are.
         caveat: :attr:`Calls.month_caveat <finops_core.ledger.calls.Calls.month_caveat>`; empty changes nothing.
     """
     return tuple(

@@ -12,7 +12,7 @@ from finops_core.catalog import Catalog
 from finops_core.console import Terminal
 from finops_core.errors import UsageError
 from finops_core.ledger import Ledger
-from finops_core.ledger.calls import PeriodChoice
+from finops_core.ledger.periods import PeriodChoice
 from finops_core.plugins import Kind, Loaded, Problem, check_settings, disabled_names, find, load, select, select_mixes
 from finops_core.settings import load_settings
 from finops_core.simulation.recording import PatternTotals, patterns_summary

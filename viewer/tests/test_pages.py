@@ -17,7 +17,7 @@ from finops_viewer.publisher import HtmlPublisher
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finops_core.ledger.calls import Period
+from finops_core.ledger.periods import Period
 from finops_core.report import Column, Metric, Report, Table
 from finops_core.site import Site
 

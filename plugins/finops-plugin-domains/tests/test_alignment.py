@@ -11,7 +11,7 @@ from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finops_core import Calls, PeriodChoice, Settings, UsageError
+from finops_core import Calls, PeriodChoice, Settings
 from finops_core.testing import calls_from, check_analyzer
 
 
@@ -145,17 +145,6 @@ def test_the_allocation_does_not_depend_on_the_order_of_the_calls():
     settings = shared("by_calls", product_id=["platform"])
     one, other = analyze(ROWS, settings=settings), analyze(ROWS[::-1], settings=settings)
     assert one == other
-
-
-def test_an_unknown_column_of_shared_cost_names_the_nearest_one():
-    with pytest.raises(UsageError, match=r"'product' is not a text column.*Did you mean 'product_id'\?") as error:
-        analyze(ROWS, settings=shared(product=["platform"]))
-    assert error.value.hint
-
-
-def test_a_number_cannot_mark_shared_cost():
-    with pytest.raises(UsageError, match="'cost_usd' is not a text column"):
-        analyze(ROWS, settings=shared(cost_usd=["10"]))
 
 
 def test_a_shared_call_matches_every_column_that_is_named():

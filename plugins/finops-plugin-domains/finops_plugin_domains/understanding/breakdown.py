@@ -5,13 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from finops_core import Breakdown, Chart, Column, Period, Section, Table, count, dollars, listing, percent, plural
+from finops_core import (
+    USAGE_COLUMNS,
+    Breakdown,
+    Chart,
+    Column,
+    Period,
+    Section,
+    Table,
+    count,
+    dollars,
+    listing,
+    percent,
+    plural,
+)
 from finops_plugin_domains.understanding.days import Days
-from finops_plugin_domains.understanding.usage import COLUMNS, Usage, added, grouped, ranked
+from finops_plugin_domains.understanding.usage import Usage, added, grouped, ranked
 
 Groups = dict[tuple[str, ...], list[Usage]]
 
-DIMENSIONS: tuple[tuple[str, ...], ...] = (("provider",), ("provider", "model"), *((column,) for column in COLUMNS))
+DIMENSIONS: tuple[tuple[str, ...], ...] = (
+    ("provider",),
+    ("provider", "model"),
+    *((column,) for column in USAGE_COLUMNS),
+)
 """Columns of the call log by which spend is broken down; a model is told apart by who serves it."""
 
 LABELS = {
