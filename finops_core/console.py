@@ -105,7 +105,7 @@ class Terminal:
         """The conservation counts of a log, and the cost of its accepted calls."""
         self.out.print(
             Text(
-                f"\n{path}: {counts.lines:,} lines = {counts.header} header + {counts.repeated_headers:,} repeated + "
+                f"\n{path}: {plural(counts.lines, 'line')} = {counts.header} header + {counts.repeated_headers:,} repeated + "
                 f"{counts.accepted:,} accepted + {counts.quarantined:,} quarantined + {counts.blank:,} blank + "
                 f"{counts.pending} pending; cost ${cost:,.2f}"
             )

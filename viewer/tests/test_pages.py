@@ -229,21 +229,27 @@ def test_findings_of_a_report_are_ranked_too(publish: Callable[..., dict[str, st
 @pytest.mark.parametrize(
     ("unit", "current", "previous", "better", "text", "mood"),
     [
-        ("usd", "110", "100", "lower", "up 10.0\u00a0%", "bad"),
-        ("usd", "75", "100", "lower", "down 25.0\u00a0%", "good"),
-        ("count", 3, 2, None, "up 50.0\u00a0%", "neutral"),
-        ("percent", 30.0, 32.5, "higher", "down 2.50 points", "bad"),
-        ("usd", "5", "0", "lower", "up from $0.00", "bad"),
-        ("usd", "5", "5", "lower", "unchanged", "neutral"),
-        ("usd", "100.04", "100", "lower", "about the same", "neutral"),
-        ("percent", 30.004, 30.0, "higher", "about the same", "neutral"),
+        ("usd", "110", "100", "lower", "after $100.00, up 10.0\u00a0%", "bad"),
+        ("usd", "75", "100", "lower", "after $100.00, down 25.0\u00a0%", "good"),
+        ("count", 3, 2, None, "after 2, up 50.0\u00a0%", "neutral"),
+        ("percent", 30.0, 32.5, "higher", "after 32.5\u00a0%, down 2.50 points", "bad"),
+        ("usd", "5", "0", "lower", "after $0.00, up", "bad"),
+        ("usd", "5", "5", "lower", "after $5.00, unchanged", "neutral"),
+        ("usd", "100.04", "100", "lower", "after $100.00, about the same", "neutral"),
+        ("percent", 30.004, 30.0, "higher", "after 30.0\u00a0%, about the same", "neutral"),
     ],
 )
 def test_changes_are_put_in_words(
     unit: str, current: object, previous: object, better: str | None, text: str, mood: str
 ) -> None:
-    metric = Metric(id="m", label="m", value=1, unit=unit, current=current, previous=previous, better=better)
+    metric = Metric(id="m", label="m", value=current, unit=unit, current=current, previous=previous, better=better)
     assert pages.change(metric) == pages.Change(text, mood)
+
+
+def test_a_change_within_the_period_names_both_numbers() -> None:
+    # 119 in the whole period; of these 65 in its later half and 52 in its earlier one: 65 / 52 = 1.25
+    metric = Metric(id="m", label="m", value=119, unit="count", current=65, previous=52, better="lower")
+    assert pages.change(metric) == pages.Change("65 after 52, up 25.0\u00a0%", "bad")
 
 
 def test_nothing_to_compare_is_no_change() -> None:
