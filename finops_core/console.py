@@ -111,8 +111,13 @@ class Terminal:
             )
         )
 
-    def reports(self, reports: Sequence[Report]) -> None:
-        """One line for each report, then the findings with most at stake."""
+    def reports(self, reports: Sequence[Report], month_caveat: str) -> None:
+        """One line for each report, then the findings with most at stake.
+
+        Args:
+            reports: All of them.
+            month_caveat: What amounts a month rest on, if that is little.
+        """
         table = Table(box=None, header_style="bold", pad_edge=False, show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
@@ -125,6 +130,8 @@ class Terminal:
         top = sorted(found, key=lambda item: (-item[0], item[2].name, item[1].id))[:TOP_FINDINGS]
         if top:
             self.out.print(Text("\nMost at stake a month", style="bold"))
+            if month_caveat:
+                self.out.print(Text(month_caveat))
             for amount, finding, _ in top:
                 self.out.print(Text(f"  ${amount:>12,.2f}  {finding.title}"))
 

@@ -151,7 +151,7 @@ class Session:
             analysis = pipeline.analyze(ledger, analyzers, self.settings, choice, begun)
         publication = pipeline.publish(analysis, ledger, publishers, directory, self.settings, analyzers)
         self.terminal.log(log, ledger.counts, ledger.cost_usd)
-        self.terminal.reports(publication.analysis.reports)
+        self.terminal.reports(analysis.reports, analysis.calls.month_caveat)
         self._note(publication.problems)
         return publication, log_document(ledger)
 

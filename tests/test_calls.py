@@ -169,6 +169,7 @@ def test_a_period_of_one_day_is_that_day():
 @pytest.mark.parametrize(
     ("times", "caveat"),
     [
+        (["01T18:17"], "a single call."),
         (["01T18:17", "01T19:14"], "1 day, whose calls cover 1 hour only."),
         (["01T08:00", "01T20:40"], "1 day."),
         (["01T08:00", "03T08:00"], "3 days."),

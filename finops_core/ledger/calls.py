@@ -319,6 +319,8 @@ class Calls:
         """What an amount a month rests on, in one sentence, where the calls cover less than a week; else empty."""
         if self.period is None or self.period.days >= LEVEL_DAYS or not self.total:
             return ""
+        if self.total == 1:
+            return "A month is extrapolated from a single call."
         (row,) = self.rows("SELECT min(timestamp) AS first, max(timestamp) AS last FROM calls")
         hours = max(1, round((row["last"] - row["first"]) / timedelta(hours=1)))
         partly = f", whose calls cover {plural(hours, 'hour')} only" if hours <= 12 * self.period.days else ""

@@ -17,9 +17,11 @@ from finops_viewer.publisher import HtmlPublisher
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finops_core.ledger.calls import LogCounts
 from finops_core.ledger.periods import Period
 from finops_core.report import Column, Metric, Report, Table
 from finops_core.site import Site
+from finops_core.testing import calls_from
 
 
 class Outline(HTMLParser):
@@ -110,6 +112,25 @@ def test_the_home_page_ranks_findings_by_dollars_a_month(
     text = Outline(publish(*reports)["index.html"]).text
     places = [text.index(words) for words in ("gpt-5 makes 45%", "Failed calls of gemini", "No change of price")]
     assert places == sorted(places)  # $4,210.50, $96.20, no amount
+
+
+def test_the_home_page_says_what_amounts_a_month_from_a_single_day_rest_on(
+    publish: Callable[..., dict[str, str]], reports: list[Report]
+) -> None:
+    calls = calls_from([{"timestamp": "2026-01-05 08:00"}, {"timestamp": "2026-01-05 20:30"}])
+    home = publish(*reports, calls=calls, period=calls.period)["index.html"]
+    assert "A month is extrapolated from 1 day." in Outline(home).text
+    assert "extrapolated" not in Outline(publish(*reports)["index.html"]).text
+
+
+def test_the_home_page_of_a_log_without_calls_says_how_to_get_some(
+    publish: Callable[..., dict[str, str]], make_report: Callable[..., Report]
+) -> None:
+    empty = make_report("x").model_copy(update={"state": "empty", "findings": ()})
+    text = Outline(publish(empty, counts=LogCounts(lines=1, header=1), period=None, now=None)["index.html"]).text
+    assert "0 AI calls, 1 report, 0 findings." in text
+    assert "The log holds no calls yet: simulate some with finops run" in text
+    assert "1 line of" in text
 
 
 def test_findings_link_to_the_section_that_proves_them(
