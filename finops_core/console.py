@@ -105,9 +105,9 @@ class Terminal:
         """The conservation counts of a log, and the cost of its accepted calls."""
         self.out.print(
             Text(
-                f"\n{path}: {plural(counts.lines, 'line')} = {counts.header} header + {counts.repeated_headers:,} repeated + "
-                f"{counts.accepted:,} accepted + {counts.quarantined:,} quarantined + {counts.blank:,} blank + "
-                f"{counts.pending} pending; cost ${cost:,.2f}"
+                f"\n{path}: {plural(counts.lines, 'line')} = {counts.header} header + "
+                f"{counts.repeated_headers:,} repeated + {counts.accepted:,} accepted + {counts.quarantined:,} quarantined + "
+                f"{counts.blank:,} blank + {counts.pending} pending; cost ${cost:,.2f}"
             )
         )
 

@@ -117,7 +117,7 @@ def test_the_home_page_ranks_findings_by_dollars_a_month(
 def test_the_home_page_says_what_amounts_a_month_from_a_single_day_rest_on(
     publish: Callable[..., dict[str, str]], reports: list[Report]
 ) -> None:
-    calls = calls_from([{"timestamp": "2026-01-05 08:00"}, {"timestamp": "2026-01-05 20:30"}])
+    calls = calls_from([{"timestamp": "2026-01-05 08:00"}, {"timestamp": "2026-01-05 20:40"}])
     home = publish(*reports, calls=calls, period=calls.period)["index.html"]
     assert "A month is extrapolated from 1 day." in Outline(home).text
     assert "extrapolated" not in Outline(publish(*reports)["index.html"]).text
@@ -214,7 +214,7 @@ def test_a_page_says_how_its_numbers_came_about(publish: Callable[..., dict[str,
 def test_home_tells_a_part_of_the_log_from_all_of_it(
     publish: Callable[..., dict[str, str]], reports: list[Report]
 ) -> None:
-    whole = SimpleNamespace(log_period=Period(date(2026, 1, 1), date(2026, 2, 3)))
+    whole = SimpleNamespace(log_period=Period(date(2026, 1, 1), date(2026, 2, 3)), month_caveat="")
     assert "990 AI calls from 2026-01-05 to 2026-02-03, 5 reports" in Outline(publish(*reports)["index.html"]).text
     part = publish(*reports, calls=whole)["index.html"]
     assert "2026-01-05 to 2026-02-03 of a log of 990 AI calls, 5 reports" in Outline(part).text
