@@ -6,12 +6,14 @@ from finops_core import count, plural
 
 
 def some_of(part: int, whole: int, noun: str) -> str:
-    """How many of them, as a subject: ``no call``, ``the only call``, ``1 of 3 calls``, ``all 3 calls``."""
+    """How many, as a subject: ``no call``, ``the only call``, ``1 of 3 calls``, ``both calls``, ``all 3 calls``."""
     if not part:
         return f"no {noun}"
     if whole == 1:
         return f"the only {noun}"
-    return f"all {plural(whole, noun)}" if part == whole else f"{count(part)} of {plural(whole, noun)}"
+    if part < whole:
+        return f"{count(part)} of {plural(whole, noun)}"
+    return f"both {noun}s" if whole == 2 else f"all {plural(whole, noun)}"
 
 
 def are(part: int) -> str:

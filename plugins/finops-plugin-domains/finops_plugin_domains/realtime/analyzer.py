@@ -48,6 +48,7 @@ from finops_plugin_domains.realtime.incident_report import (
     span_text,
 )
 from finops_plugin_domains.realtime.scoring import Score, score_bursts, score_churn, simulated_customers
+from finops_plugin_domains.wording import some_of
 
 METRICS: tuple[tuple[str, str, str, str], ...] = (
     ("anomalies", "Anomalies", "count", "Incidents: unusual hours of a customer that belong together."),
@@ -119,7 +120,6 @@ class RealtimeAnalyzer(Analyzer):
             calls, use, tiers, silent, min_percent=self.decline_percent, false_alarms=self.false_alarms
         )
         budgets = budget_statuses(calls)
-        today = calls.now.date()
         spend = use.spend(calls.period)
 
         findings: list[Finding] = incident_findings(incidents, self.false_alarms) or [nothing_unusual(incidents)]
@@ -127,7 +127,7 @@ class RealtimeAnalyzer(Analyzer):
             findings.append(stopped_finding(stopped))
         if decline.customers:
             findings.append(decline_finding(decline))
-        findings += budget_findings(budgets, today)
+        findings += budget_findings(calls, budgets)
         sections = [
             incident_section(incidents, spend),
             stopped_section(stopped, len(use.customers), self.min_silence_days, use.hours),
@@ -186,7 +186,7 @@ class RealtimeAnalyzer(Analyzer):
             parts.append("nobody stopped calling")
         trouble = [b for b in budgets if b.runs_out is not None]
         if trouble:
-            parts.append(f"{len(trouble)} of {plural(len(budgets), 'budget')} will not last the month")
+            parts.append(f"{some_of(len(trouble), len(budgets), 'budget')} will not last the month")
         return "; ".join(parts) + "."
 
     def _silence_shows(self, use: HourlyUse) -> bool:
