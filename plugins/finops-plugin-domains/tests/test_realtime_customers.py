@@ -108,9 +108,47 @@ def test_only_customers_who_fell_silent_in_the_period_are_reported():
 
 def test_on_a_short_log_nobody_can_be_said_to_have_stopped():
     report = analyze(daily("a", range(2)) + daily("b", [0]))
-    assert "too short to tell who stopped" in report.answer
+    assert "there are too few days to tell who stopped calling" in report.answer
     assert metric(report, "stopped").value is None
     assert metric(report, "revenue_at_risk").value is None
+
+
+def test_where_no_silence_would_be_beyond_chance_nobody_is_said_to_stay():
+    # Six days; nine customers call on each, "gone" on the first two. Of the 48 days that count (5 x 9 + 1, and 2 of a
+    # uniform prior) 47 are days with calls, so after one more day with calls the share is beta with a = 1 + 4 x 47/48
+    # and b = 4/48: 3.5 silent days come up once in 1,800 times, B(a, b) / B(a, b + 3.5), and 4.5 after none once in
+    # 2,000. Asked for is once in 10,000: 0.001 false alarms over 10 customers.
+    report = analyze(others(6) + daily("gone", range(2)))
+    assert "there are too few days to tell who stopped calling" in report.answer
+    assert (metric(report, "stopped").value, table(report, "stopped")) == (None, [])
+
+
+def test_in_a_period_shorter_than_the_shortest_silence_nobody_is_said_to_stay():
+    # Now is noon of January 24; what began on January 22 has lasted 2.5 days.
+    report = analyze(others(20) + daily("gone", range(12)), choice=PeriodChoice(tail="3d"))
+    assert "there are too few days to tell who stopped calling" in report.answer
+    # The three days before: whoever fell silent in them has been so for three days at least.
+    stopped = metric(report, "stopped")
+    assert (stopped.value, stopped.current, stopped.previous) == (None, None, 0)
+    text = next(s for s in report.sections if s.id == "stopped").text
+    assert "no silence that began in it has lasted the 3 days" in text
+
+
+@pytest.mark.parametrize(("days", "reported"), [(12, 1), (10, 0)])
+def test_a_planted_stop_counts_as_found_even_if_all_calls_lie_before_the_period(days, reported):
+    # Planted on the first day of the period. What tells that the customer was simulated lies before it; so does the
+    # first silent day of a customer without calls on the two days before, who is then no one the period reports.
+    start = START + timedelta(days=12)
+    event = {"source": "s", "customer_id": "s-1-a", "kind": "churn", "start": start, "end": None, "factor": 0.0}
+    rows = others(20) + daily("s-1-a", range(days), source="s")
+    for i, row in enumerate(rows):
+        row["call_id"] = f"sim_{i}"
+    report = analyze(
+        rows, events=pa.Table.from_pylist([event], schema=EVENT_SCHEMA), choice=PeriodChoice(first=start.date())
+    )
+    (score,) = table(report, "score")
+    assert (score["planted"], score["found"]) == (1, 1)
+    assert (score["reported"], score["right"]) == (reported, reported)
 
 
 def test_stopped_customers_are_scored_but_the_last_three_days_count_neither_way():
