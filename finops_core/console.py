@@ -103,13 +103,15 @@ class Terminal:
 
     def log(self, path: object, counts: LogCounts, cost: Decimal) -> None:
         """The conservation counts of a log, and the cost of its accepted calls."""
-        self.out.print(
-            Text(
-                f"\n{path}: {plural(counts.lines, 'line')} = {counts.header} header + "
-                f"{counts.repeated_headers:,} repeated + {counts.accepted:,} accepted + {counts.quarantined:,} quarantined + "
-                f"{counts.blank:,} blank + {counts.pending} pending; cost ${cost:,.2f}"
-            )
+        terms = (
+            f"{counts.header} header",
+            f"{counts.repeated_headers:,} repeated",
+            f"{counts.accepted:,} accepted",
+            f"{counts.quarantined:,} quarantined",
+            f"{counts.blank:,} blank",
+            f"{counts.pending} pending",
         )
+        self.out.print(Text(f"\n{path}: {plural(counts.lines, 'line')} = {' + '.join(terms)}; cost ${cost:,.2f}"))
 
     def reports(self, reports: Sequence[Report], month_caveat: str) -> None:
         """One line for each report, then the findings with most at stake.
