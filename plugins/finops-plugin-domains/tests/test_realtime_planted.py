@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pytest
 from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
 from finops_plugin_domains.realtime.anomalies import find_unusual
-from finops_plugin_domains.realtime.hourly import HourlyUse
+from finops_plugin_domains.realtime.hourly import hourly_use
 
 from finops_core import SCHEMA, Calls, Run
 
@@ -72,7 +72,7 @@ def test_half_of_the_bursts_show_with_no_more_of_the_log_than_up_to_the_end_of_t
 def seen_after_an_hour(calls, event):
     """Whether the hour in which a burst begins is unusual by what was logged until it was over."""
     until = pc.less(calls["timestamp"], pa.scalar(event["start"] + timedelta(hours=1), pa.timestamp("us")))
-    use = HourlyUse.load(Calls.from_arrow(calls.filter(until)), days=60)
+    use = hourly_use(Calls.from_arrow(calls.filter(until)), days=60)
     unusual = find_unusual(use, false_alarms=0.1, min_factor=2, min_days=5, min_calls_for_cost=30)
     who = use.customers.index(event["customer_id"]) if event["customer_id"] in use.customers else -1
     return bool((unusual.any & (use.customer == who) & (use.hour == use.hours - 1)).any())

@@ -13,6 +13,7 @@ from finops_plugin_revenue.features.economics import Economics
 from finops_plugin_revenue.features.findings import findings
 from finops_plugin_revenue.features.use import Features, SplitBy
 from finops_plugin_revenue.features.verdicts import Rule
+from finops_plugin_revenue.revenue import read_subscriptions
 
 
 class FeaturesAnalyzer(Analyzer):
@@ -38,6 +39,10 @@ class FeaturesAnalyzer(Analyzer):
     """A cost per call that rises by this much is a leak."""
     compared_calls: PositiveInt = 30
     """Growth and leaks are judged only with so many calls of the feature in both spans."""
+
+    def read_ahead(self, calls: Calls) -> None:
+        """Who had which tier; what was used is read for others too."""
+        read_subscriptions(calls)
 
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
