@@ -58,15 +58,14 @@ def unknown_names(accounts: Accounts) -> list[str]:
     return [a.name for a in sorted(accounts.unknown, key=lambda a: (-a.use.cost, a.name))]
 
 
-def unknown_finding(accounts: Accounts, of: str, section: str) -> Finding:
+def unknown_finding(names: Sequence[str], of: str, section: str) -> Finding:
     """That a report leaves customers of unknown revenue out, and what to set; what they cost, profitability tells.
 
     Args:
-        accounts: Some of them of unknown revenue.
+        names: Theirs, the dearest first.
         of: What they are left out of.
         section: Where the report lists them.
     """
-    names = unknown_names(accounts)
     them = names[0] if len(names) == 1 else plural(len(names), "customer")
     return Finding(
         id="unknown-revenue",

@@ -22,7 +22,7 @@ from finops_core import (
     percent,
     plural,
 )
-from finops_plugin_revenue.account_tables import metric, nobody_known, unknown_customers, unknown_finding
+from finops_plugin_revenue.account_tables import metric, nobody_known, unknown_customers, unknown_finding, unknown_names
 from finops_plugin_revenue.accounts import Accounts, Spans, read_accounts
 from finops_plugin_revenue.pricing.findings import findings, in_spans
 from finops_plugin_revenue.pricing.hybrid import HybridTerms
@@ -145,7 +145,7 @@ class PricingAnalyzer(Analyzer):
             answer=f"Pricing models cannot be compared: {nobody_known(accounts)}; what is known is that prices "
             f"must cover {dollars(accounts.unknown_cost)} of cost.",
             metrics=(_unit_cost(spans),),
-            findings=(unknown_finding(accounts, "bills and gains", "unknown"),),
+            findings=(unknown_finding(unknown_names(accounts), "bills and gains", "unknown"),),
             sections=unpriced_sections(accounts),
             method=("Cost per unit = logged cost / units used in the period.",),
             assumptions=("Without today's bills, neither a gain nor a rise can be computed; none is assumed.",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finops_core import Finding, count, dollars, plural
-from finops_plugin_revenue.account_tables import unknown_finding, who
+from finops_plugin_revenue.account_tables import unknown_finding, unknown_names, who
 from finops_plugin_revenue.accounts import Spans
 from finops_plugin_revenue.pricing.hybrid import HybridTerms, best_hybrids
 from finops_plugin_revenue.pricing.offers import MONTH_DAYS, Limit, Missing, Offer, percent_text, too_short
@@ -54,7 +54,7 @@ def findings(
             )
         )
     if accounts.unknown:
-        found.append(unknown_finding(accounts, "bills and gains", "unknown"))
+        found.append(unknown_finding(unknown_names(accounts), "bills and gains", "unknown"))
     return tuple(found)
 
 

@@ -127,8 +127,7 @@ def _thin(thin: Sequence[Account]) -> Finding:
         who=who([a.name for a in sorted(thin, key=lambda a: (a.margin, a.name))]),
         confidence="high",
         why_sure="A margin under 20 % is gone when cost grows by 25 % (20 / 80).",
-        action=f"Look at {'it' if one else 'them'} before {'its' if one else 'their'} usage grows: the next tier, or an "
-        "allowance.",
+        action=f"Look at {'it' if one else 'them'} before usage grows: the next tier, or an allowance.",
         section="bands",
         severity="info",
     )
