@@ -41,6 +41,11 @@ def metric(spans: Spans, value: Callable[[Accounts], Any], **fields: Any) -> Met
     return Metric(value=measured[0], current=measured[1], previous=measured[2], **fields)
 
 
+def all_of(accounts: Accounts) -> str:
+    """The customers of known revenue, of whom there are several, as the subject of a sentence."""
+    return "both" if len(accounts.known) == 2 else f"all {len(accounts.known):,}"
+
+
 def unknown_customers(accounts: Accounts) -> str:
     """How many customers of unknown revenue called, and what that cost."""
     return f"{plural(len(accounts.unknown), 'customer')} of unknown revenue that cost {dollars(accounts.unknown_cost)}"
@@ -69,10 +74,10 @@ def unknown_finding(names: Sequence[str], of: str, section: str) -> Finding:
     them = names[0] if len(names) == 1 else plural(len(names), "customer")
     return Finding(
         id="unknown-revenue",
-        title=f"{them} {'is' if len(names) == 1 else 'are'} left out of {of}, for want of a known revenue.",
+        title=f"{them} {'is' if len(names) == 1 else 'are'} left out of {of} for want of a known revenue.",
         who=who(names),
         confidence="high",
-        why_sure="The tier is missing in the log, or has no price under [tiers]. What they cost is in the report "
+        why_sure="The tier is missing in the log, or has no price under [tiers]. The cost is told by the report "
         "customer_profitability.",
         action=SET_TIERS,
         section=section,

@@ -122,7 +122,7 @@ def test_a_profitable_feature_that_outgrows_the_others_is_to_invest_in():
     # Revenue of chat rises from 1/2 to 2/3 of $1, its cost from 0.02 to 0.04: 0.146666667 a day.
     finding = next(f for f in report.findings if f.who == "chat")
     assert finding.usd_per_month == Decimal("4.400000010")
-    assert finding.title.endswith("; its margin is $4.40 a month above the span before.")
+    assert finding.title.endswith(", and its margin is $4.40 a month above the span before.")
     # A day against the day before is no proof of growth.
     assert finding.confidence == "low"
     assert finding.severity == "good"
@@ -207,6 +207,8 @@ def test_what_earns_and_what_has_no_name_is_also_told_of_the_compared_spans():
 def test_without_any_feature_the_report_says_that_nothing_can_be_said():
     report = analyze(call(None, n=2))
     assert report.answer == "Nothing can be said about features: none of the calls, $0.20 together, names one."
+    # One finding tells it, and no dollars a month are at stake for what is all of the cost
+    assert [(f.id, f.who, f.usd_per_month) for f in report.findings] == [("nothing", "calls without a feature", None)]
     assert metric(report, "earning").value is None
 
 
@@ -223,7 +225,7 @@ def test_customers_without_known_revenue_cost_but_do_not_earn():
     )
     # Its dollars are told by the report customer_profitability, once
     finding = next(f for f in report.findings if f.id == "unknown-revenue")
-    assert finding.title == "c2 is left out of margins of features, for want of a known revenue."
+    assert finding.title == "c2 is left out of the margins of features for want of a known revenue."
     assert (finding.who, finding.usd_per_month) == ("c2", None)
 
 
@@ -233,7 +235,7 @@ def test_the_chart_of_cost_and_revenue_tells_the_cost_that_it_shows():
     report = analyze(rows)
     chart = table(report, "cost-revenue")
     assert chart.categories == ("chat",)
-    assert chart.takeaway == "chat causes most of the cost of customers with known revenue, $0.10."
+    assert chart.takeaway == "For customers with known revenue, chat costs most, $0.10."
 
 
 def test_a_feature_to_fix_that_has_no_revenue_is_counted_where_it_cannot_be_drawn():
@@ -253,7 +255,7 @@ def test_adoption_is_drawn_only_where_it_tells_features_apart():
     same, apart = analyze(both), analyze(both[:-1])
     section = next(s for s in same.sections if s.id == "verdicts")
     assert section.text.startswith(
-        "Each feature is used by 100 % of active customers, so that adoption tells none apart."
+        "Each feature with a known margin is used by 100 % of active customers, so that adoption tells none apart."
     )
     assert [b.id for b in section.blocks] == ["verdicts-table"]
     assert [(p.label, p.x) for p in table(apart, "adoption-margin").points] == [("chat", 100), ("search", 50)]

@@ -154,7 +154,7 @@ def test_a_month_of_a_customer_that_came_within_the_period_is_thirty_of_its_own_
     assert report.findings[0].title == (
         "late (pro) costs $30.00 a month more than it pays: $43.00 of cost on $33.00 of revenue in 10 days."
     )
-    assert report.answer.startswith("2 of 2 customers cost $25.00 more than they pay, early alone $15.00; ")
+    assert report.answer.startswith("2 of 2 customers cost $25.00 more than they paid, early alone $15.00; ")
     # Together a month: 30 + 15
     (together,) = analyze(calls_from(rows), named_customers=0).findings
     assert (together.usd_per_month, together.who) == (Decimal(45), "late and early")
@@ -272,7 +272,17 @@ def test_no_loss_is_a_finding_too_and_shows_who_is_closest() -> None:
     report = analyze(calls_from([call("dear", FIRST, 30), call("cheap", FIRST, 1), call("cheap", LAST)]))
     assert [f.id for f in report.findings] == ["no-losses"]
     assert [row[0] for row in table(report, "break_even").rows] == ["dear", "cheap"]
-    assert report.answer.startswith("No customer loses money: all 2 pay")
+    assert report.answer.startswith("No customer loses money: both pay")
+
+
+def test_sentences_about_a_loss_call_it_one() -> None:
+    report = analyze(calls_from(by_hand()))
+    said = " ".join([s.text + " " + " ".join(b.takeaway for b in s.blocks) for s in report.sections])
+    # pro: 198 - 91; enterprise: 299 - 598; 98 + 9 + 14.5 = 121.5 of profit; whale's 598 of 703.5 of cost
+    assert "pro leaves the largest margin, $107.00; enterprise loses $299.00." in said
+    assert "The 3 profitable customers bring $121.50, of which the other one takes $299.00 away." in said
+    assert "1 of 4 customers leaves a margin of more than 50 %." in said
+    assert "Of 4 customers, the costliest causes 85.0 % of the cost." in said
 
 
 def test_an_empty_log_and_an_empty_period_give_a_sentence() -> None:
@@ -297,7 +307,7 @@ def test_one_call_is_enough_for_a_report() -> None:
 def test_a_loss_of_the_only_customer_is_told_as_such() -> None:
     report = analyze(calls_from([call("only", FIRST, 5)]))
     # 3.30 - 5 on the one day charged.
-    assert report.answer.startswith("only costs $1.70 more than it pays, and is the only customer; ")
+    assert report.answer.startswith("only cost $1.70 more than it paid, and is the only customer; ")
 
 
 def test_a_call_without_cost_divides_nothing_by_zero() -> None:

@@ -14,7 +14,9 @@ def findings(e: Economics) -> tuple[Finding, ...]:
     """What to act on, the most dollars first; with nothing to act on, what was checked."""
     verdicts = [_verdict(e, use, i + 1) for i, use in enumerate(e.judged("fix", "retire", "invest"))]
     verdicts.sort(key=lambda finding: (-(finding.usd_per_month or 0), finding.id))
-    unknown = [unknown_finding(list(e.unknown_cost), "margins of features", "attribution")] if e.unknown_cost else []
+    unknown = (
+        [unknown_finding(list(e.unknown_cost), "the margins of features", "attribution")] if e.unknown_cost else []
+    )
     return (*(verdicts or [_nothing(e)]), *_without_feature(e), *unknown)
 
 
@@ -53,10 +55,10 @@ def _invest(e: Economics, use: FeatureUse) -> tuple[str, Decimal | None, str]:
     if e.calls.comparison is not None:
         now, before = (features[use.feature].margin or Decimal(0) for features in (e.current, e.previous))
         gained = e.calls.comparison.current.per_month(now - before)
-    more = f"; its margin is {dollars(gained)} a month above the span before" if gained > 0 else ""
+    more = f", and its margin is {dollars(gained)} a month above the span before" if gained > 0 else ""
     return (
-        f"{use.name} grows and earns: {e.verdicts[use.name].why}, {percent(e.adoption(use))} of customers "
-        f"use it{more}.",
+        f"{use.name} grows and earns, with {e.verdicts[use.name].why}; {percent(e.adoption(use))} of customers use it"
+        f"{more}.",
         gained if gained > 0 else None,
         "Put it where more customers find it; its margin leaves room.",
     )
@@ -98,6 +100,7 @@ def _nothing(e: Economics) -> Finding:
             id="nothing",
             title="No feature could be judged, because "
             + ("no user of one has a known revenue." if e.named else "no call names one."),
+            who=who(list(e.unknown_cost)) if e.named else "calls without a feature",
             confidence="low",
             why_sure="What is missing in the log is not assumed.",
             action="Send feature_id and subscription_tier with every call.",
@@ -140,7 +143,7 @@ def _nothing(e: Economics) -> Finding:
 
 def _without_feature(e: Economics) -> list[Finding]:
     unnamed = e.features.get(None)
-    if unnamed is None:
+    if unnamed is None or not e.named:  # that no call names one is told already
         return []
     cost = e.revenue.period.per_month(unnamed.cost)
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
@@ -64,7 +65,7 @@ def verdicts(e: Economics) -> Section:
     )
     spread = max((p.x for p in points), default=0) - min((p.x for p in points), default=0)
     if spread < TOLD_APART:
-        return Section(id="verdicts", title=title, text=f"{_adoption(e)} {text}", blocks=(table,))
+        return Section(id="verdicts", title=title, text=f"{_adoption(points)} {text}".lstrip(), blocks=(table,))
     bad = e.judged("fix", "retire")
     some = plural(len(bad), "feature is", "features are") if bad else "None is"
     takeaway = f"{some} to be fixed or retired."
@@ -83,16 +84,15 @@ def verdicts(e: Economics) -> Section:
     return Section(id="verdicts", title=title, text=text, blocks=(chart, table))
 
 
-def _adoption(e: Economics) -> str:
-    """How widely features are used, where adoption tells none apart."""
-    shares = sorted(e.adoption(use) for use in e.named)
-    if len(shares) == 1:
-        return f"{percent(shares[0], 0)} of active customers use the one feature."
-    if shares[-1] - shares[0] >= TOLD_APART:
+def _adoption(points: Sequence[Point]) -> str:
+    """How widely the features that have a margin are used, where that tells none apart."""
+    if not points:
         return ""
-    low, high = percent(shares[0], 0), percent(shares[-1], 0)
+    low, high = (percent(share, 0) for share in (min(p.x for p in points), max(p.x for p in points)))
+    if len(points) == 1:
+        return f"{points[0].label} is used by {high} of active customers."
     used = f"by {high}" if low == high else f"by {low} to {high}"
-    return f"Each feature is used {used} of active customers, so that adoption tells none apart."
+    return f"Each feature with a known margin is used {used} of active customers, so that adoption tells none apart."
 
 
 def economics(e: Economics) -> Section:
@@ -121,14 +121,12 @@ def economics(e: Economics) -> Section:
     earned: Literal["measure", "derived"] = "measure" if known else "derived"
     charted = sorted((use for use in e.named if use.revenue is not None), key=lambda use: (-use.known_cost, use.name))
     charted = charted[:CHARTED]
-    whose = " of customers with known revenue" if e.unknown_cost else ""
+    whose = "For customers with known revenue, " if e.unknown_cost else ""
     chart = Chart(
         id="cost-revenue",
         kind="bar",
         title="What does each feature cost, and what does it earn?",
-        takeaway=f"{charted[0].name} causes most of the cost{whose}, {dollars(charted[0].known_cost)}."
-        if charted
-        else "",
+        takeaway=f"{whose}{charted[0].name} costs most, {dollars(charted[0].known_cost)}." if charted else "",
         description="Cost and attributed revenue of each feature over the period, the dearest first.",
         x=Axis(label="Feature"),
         y=Axis(label="US dollars in the period", unit="usd"),

@@ -22,7 +22,14 @@ from finops_core import (
     percent,
     plural,
 )
-from finops_plugin_revenue.account_tables import metric, nobody_known, unknown_customers, unknown_finding, unknown_names
+from finops_plugin_revenue.account_tables import (
+    all_of,
+    metric,
+    nobody_known,
+    unknown_customers,
+    unknown_finding,
+    unknown_names,
+)
 from finops_plugin_revenue.accounts import Accounts, Spans, read_accounts
 from finops_plugin_revenue.pricing.findings import findings, in_spans
 from finops_plugin_revenue.pricing.hybrid import HybridTerms
@@ -161,17 +168,22 @@ def _answer(accounts: Accounts, offers: Sequence[Offer], best: Offer | None, lim
     )
     if best is None:
         if short := too_short(accounts):
-            return f"Too early to say. {short} Customers paid {today}."
+            return f"What to charge cannot be said: {short}; customers paid {today}."
         return f"Keep {today}: of {plural(len(offers), 'pricing model')}, none earns more while {limit}."
     result = best.result
     gain = dollars(accounts.period.per_month(result.gain))
     rise = percent_text(limit.rise_percent)
-    bear = (
-        f"{count(len(result.raised))} of {plural(len(result.bills), 'customer')} would pay over {rise} more, and "
-        f"{what_leavers_leave(result, 'them')}"
-        if result.raised
-        else f"nobody would pay over {rise} more"
-    )
+    customers = plural(len(result.bills), "customer")
+    if result.raised:
+        bear = (
+            f"{count(len(result.raised))} of {customers} would pay over {rise} more, and "
+            f"{what_leavers_leave(result, 'them')}"
+        )
+    elif result.higher < len(result.bills):
+        bear = f"{count(result.higher)} of {customers} would pay more, none over {rise} more"
+    else:
+        everybody = "the one customer" if result.higher == 1 else f"{all_of(accounts)} customers"
+        bear = f"{everybody} would pay more, but not over {rise} more"
     return (
         f"{best.name} pricing would earn {gain} a month more than {today}{' if nobody leaves' if result.raised else ''}"
         f": {best.terms}; {bear}."
@@ -196,7 +208,7 @@ def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Deci
     if best is None:
         short = too_short(spans[0])
         nothing = None if short else Decimal(0)
-        note = short or "No model within the limit earns more than today's tiers."
+        note = f"{short.capitalize()}." if short else "No model within the limit earns more than today's tiers."
         return metric(spans, lambda _: nothing, note=note, **gain), *today
     results = in_spans(spans, best, limit)
 

@@ -36,7 +36,7 @@ def findings(
                 title=f"{plural(accounts.period.days, 'day of calls is', 'days of calls are')} too few to say what to "
                 "charge.",
                 confidence="low",
-                why_sure=short,
+                why_sure=f"{short.capitalize()}.",
                 action=f"Look again once the log holds {MONTH_DAYS} days, or analyze a longer period.",
                 section="models",
             )

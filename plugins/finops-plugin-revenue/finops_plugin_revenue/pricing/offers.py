@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
 from finops_core import count, dollars, plural
 from finops_plugin_revenue.accounts import Accounts
@@ -179,11 +179,11 @@ def tier_list(accounts: Accounts, prices: dict[str, Decimal]) -> str:
 
 
 def too_short(accounts: Accounts) -> str:
-    """That the period has too few days for an allowance a month, in one sentence; empty where it has enough."""
+    """That the period has too few days for an allowance a month, as half a sentence; empty where it has enough."""
     days = accounts.period.days
     if days >= MONTH_DAYS:
         return ""
-    return f"It takes {MONTH_DAYS} days to judge what a month includes, and the period has {count(days)}."
+    return f"it takes {MONTH_DAYS} days to judge what a month includes, and the period has {count(days)}"
 
 
 def hybrid_text(plan: Hybrid, accounts: Accounts) -> str:
@@ -219,7 +219,7 @@ def _example(plan: Hybrid, accounts: Accounts) -> str:
     amount = included * 1000 if plan.unit == "tokens" else included
     if amount < 10:
         return ""
-    rounded = int(amount.quantize(Decimal(1).scaleb(amount.adjusted() - 2), ROUND_DOWN) if amount >= 1000 else amount)
+    rounded = int(amount.quantize(Decimal(1).scaleb(amount.adjusted() - 2)) if amount >= 1000 else amount)
     text = f"{Decimal(rounded).scaleb(-6):,.1f} million" if rounded >= 10**6 else count(rounded)
     return f" ({tier}: about {text} a month)"
 
@@ -246,7 +246,7 @@ def percent_text(value: Decimal) -> str:
 def _hybrid(accounts: Accounts, terms: HybridTerms, limit: Limit) -> Hybrid | str:
     """The hybrid that is set, whatever it does to bills; else the best one within the limit, or why there is none."""
     if short := too_short(accounts):
-        return short
+        return f"{short.capitalize()}."
     if terms.included is not None and terms.overage is not None:
         return Hybrid(terms.unit, terms.base, terms.included, terms.overage)
     (found,) = best_hybrids(accounts, terms, limit.rise_percent, [limit.allowed(len(accounts.known))])

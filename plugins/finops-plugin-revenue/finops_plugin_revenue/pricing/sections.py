@@ -185,8 +185,9 @@ def _trade_off(accounts: Accounts, curve: Sequence[TradeOff], limit: Limit, unit
         return Section(
             id="tradeoff",
             title=title,
-            text=too_short(accounts)
-            or "No hybrid can be searched for: there is no usage or no base price, the base alone raises too many "
+            text=f"{short.capitalize()}."
+            if (short := too_short(accounts))
+            else "No hybrid can be searched for: there is no usage or no base price, the base alone raises too many "
             "bills, or all who use anything may be raised.",
         )
     per_month = accounts.period.per_month
@@ -353,21 +354,21 @@ def _unit_costs(accounts: Accounts) -> Section:
         (p.months for p in (*(a.paid for a in accounts.known), *(a.unpaid for a in accounts.unknown))), Fraction(0)
     )
     amounts = [
-        ("1,000 tokens", Fraction(units(used, "tokens"))),
-        ("call", Fraction(used.calls)),
-        ("customer and calendar month", months),
+        ("tokens", "1,000 tokens", "Cost of 1,000 tokens", Fraction(units(used, "tokens"))),
+        ("calls", "Calls", "Cost of a call", Fraction(used.calls)),
+        ("months", "Customers x calendar months", "Cost of a customer a month", months),
     ]
-    rows = [(name, float(n), dollars_of(Fraction(used.cost) / n) if n else None) for name, n in amounts]
-    table = Table.of(
-        "unit_costs",
-        "Cost per unit",
-        [
-            Column(name="unit", label="Unit"),
-            Column(name="amount", label="Used", unit="count"),
-            Column(name="cost", label="Cost of one", unit="usd"),
-        ],
-        rows,
-    )
+    # A column has its decimals in common: what a token costs must not drag those of a customer along.
+    columns = [
+        column
+        for name, amount, cost, _ in amounts
+        for column in (
+            Column(name=name, label=amount, unit="count"),
+            Column(name=f"cost_of_{name}", label=cost, unit="usd"),
+        )
+    ]
+    row = [value for *_, n in amounts for value in (float(n), dollars_of(Fraction(used.cost) / n) if n else None)]
+    table = Table.of("unit_costs", "Cost per unit", columns, [row])
     return Section(
         id="unit_costs",
         title="What a price must cover",

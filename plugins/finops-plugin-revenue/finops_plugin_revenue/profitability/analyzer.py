@@ -21,7 +21,7 @@ from finops_core import (
     percent,
     plural,
 )
-from finops_plugin_revenue.account_tables import metric, nobody_known, unknown_customers
+from finops_plugin_revenue.account_tables import all_of, metric, nobody_known, unknown_customers
 from finops_plugin_revenue.accounts import Account, Accounts, Spans, read_accounts
 from finops_plugin_revenue.profitability.findings import findings, losing_accounts, lost
 from finops_plugin_revenue.profitability.margins import (
@@ -92,15 +92,15 @@ def _answer(accounts: Accounts, losing: Sequence[Account]) -> str:
         margin += f", without {unknown_customers(accounts)}"
     if losing:
         return (
-            f"{count(len(losing))} of {plural(known, 'customer')} cost {dollars(lost(losing))} more than they pay, "
+            f"{count(len(losing))} of {plural(known, 'customer')} cost {dollars(lost(losing))} more than they paid, "
             f"{losing[0].name} alone {dollars(-losing[0].margin)}; {margin}."
             if len(losing) > 1
-            else f"{losing[0].name} costs {dollars(lost(losing))} more than it pays, "
+            else f"{losing[0].name} cost {dollars(lost(losing))} more than it paid, "
             f"{'and is the only customer' if known == 1 else f'the only one of {count(known)} customers'}; {margin}."
         )
     if known == 1:
         return f"The one customer, {accounts.known[0].name}, pays at least what it costs; {margin}."
-    return f"No customer loses money: all {count(known)} pay at least what they cost; {margin}."
+    return f"No customer loses money: {all_of(accounts)} pay at least what they cost; {margin}."
 
 
 def _metrics(spans: Spans) -> tuple[Metric, ...]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from finops_core import Finding, count, dollars, plural
-from finops_plugin_revenue.account_tables import SET_TIERS, unknown_customers, unknown_names, who
+from finops_plugin_revenue.account_tables import SET_TIERS, all_of, unknown_customers, unknown_names, who
 from finops_plugin_revenue.accounts import Account, Accounts
 from finops_plugin_revenue.profitability.margins import (
     Days,
@@ -158,7 +158,7 @@ def _no_losses(accounts: Accounts) -> Finding:
     return Finding(
         id="no-losses",
         title=f"No customer costs more than it pays: {count(known)} checked.",
-        who=accounts.known[0].name if known == 1 else f"all {count(known)} customers",
+        who=accounts.known[0].name if known == 1 else f"{all_of(accounts)} customers",
         confidence="high" if days >= 14 else "low",
         why_sure=f"Revenue and cost are exact for the period, which has {plural(days, 'day')}.",
         action="Nothing to do.",

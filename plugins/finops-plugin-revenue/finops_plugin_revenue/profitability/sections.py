@@ -203,14 +203,14 @@ def _whales(accounts: Accounts) -> Section:
     elif curve[peak] > curve[-1]:
         some, others = peak + 1, len(curve) - peak - 1
         bring = "The one profitable customer brings" if some == 1 else f"The {count(some)} profitable customers bring"
-        take = "the other one loses" if others == 1 else f"the other {count(others)} lose"
-        takeaway = f"{bring} {dollars(curve[peak])}, of which {take} {dollars(curve[peak] - curve[-1])} again."
+        take = "the other one takes" if others == 1 else f"the other {count(others)} take"
+        takeaway = f"{bring} {dollars(curve[peak])}, of which {take} {dollars(curve[peak] - curve[-1])} away."
     elif len(curve) == 1:
         takeaway = f"The one customer brings all of the profit, {dollars(curve[-1])}."
     else:
         half = next(i + 1 for i, profit in enumerate(curve) if 2 * profit >= curve[-1])
         takeaway = (
-            f"Half of the profit comes from {count(half)} of {count(len(curve))} customers; nobody loses any of it."
+            f"Half of the profit comes from {count(half)} of {count(len(curve))} customers; nobody takes any away."
         )
     chart = Chart(
         id="whale_curve",
@@ -259,7 +259,7 @@ def _whales(accounts: Accounts) -> Section:
     elif len(accounts.known) == 1:
         text = "There is one customer, which causes all of the cost."
     else:
-        dearest = "costliest customer causes" if tenth.customers == 1 else f"{count(tenth.customers)} costliest cause"
+        dearest = "costliest causes" if tenth.customers == 1 else f"{count(tenth.customers)} costliest cause"
         text = (
             f"Of {count(len(accounts.known))} customers, the {dearest} {percent(100 * tenth.cost / accounts.cost)} of "
             "the cost."
@@ -303,11 +303,9 @@ def _of_all(n: int, known: int, one: str, several: str) -> str:
     """So many of the known customers, at least one, as the subject of a sentence with its verb."""
     if known == 1:
         return f"The one customer {one}"
-    return (
-        f"All {count(known)} customers {several}"
-        if n == known
-        else f"{count(n)} of {count(known)} customers {one if n == 1 else several}"
-    )
+    if n == known:
+        return f"{'Both' if known == 2 else f'All {count(known)}'} customers {several}"
+    return f"{count(n)} of {count(known)} customers {one if n == 1 else several}"
 
 
 def _kept(account: Account) -> Fraction:
