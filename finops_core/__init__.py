@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from finops_core.call import COLUMNS, EVENT_SCHEMA, SCHEMA, SIMULATED_SQL
     from finops_core.catalog import UNBILLED_STATUS, Catalog, MarketModel, Price, Rate, UnknownPriceError
     from finops_core.errors import FinopsError, InputRefusedError, PluginError, UsageError, nearest
-    from finops_core.ledger.calls import Calls, Comparison, LogCounts, Period, PeriodChoice, read_once
+    from finops_core.ledger.calls import TOKEN_COLUMNS, USAGE_COLUMNS, Calls, LogCounts, read_once
+    from finops_core.ledger.periods import Comparison, Period, PeriodChoice
     from finops_core.money import NANO, split, usd
     from finops_core.plugin_base import Plugin, hookimpl
     from finops_core.report import (
@@ -42,7 +43,8 @@ _HOMES = {
     "finops_core.call": ("COLUMNS", "EVENT_SCHEMA", "SCHEMA", "SIMULATED_SQL"),
     "finops_core.catalog": ("UNBILLED_STATUS", "Catalog", "MarketModel", "Price", "Rate", "UnknownPriceError"),
     "finops_core.errors": ("FinopsError", "InputRefusedError", "PluginError", "UsageError", "nearest"),
-    "finops_core.ledger.calls": ("Calls", "Comparison", "LogCounts", "Period", "PeriodChoice", "read_once"),
+    "finops_core.ledger.calls": ("TOKEN_COLUMNS", "USAGE_COLUMNS", "Calls", "LogCounts", "read_once"),
+    "finops_core.ledger.periods": ("Comparison", "Period", "PeriodChoice"),
     "finops_core.money": ("NANO", "split", "usd"),
     "finops_core.plugin_base": ("Plugin", "hookimpl"),
     "finops_core.report": (
@@ -76,7 +78,9 @@ __all__ = [
     "NANO",
     "SCHEMA",
     "SIMULATED_SQL",
+    "TOKEN_COLUMNS",
     "UNBILLED_STATUS",
+    "USAGE_COLUMNS",
     "AICallSimulator",
     "Analyzer",
     "Axis",

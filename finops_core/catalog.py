@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from finops_core.settings import CatalogSettings, ModelSettings
 Int64s = npt.NDArray[np.int64]
 
 FEMTO_PER_NANO = 1_000_000
+KNOWN_MODELS = 4096
+"""How many models are kept once they have been looked up."""
 US_PER_DAY = 86_400_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -340,7 +342,9 @@ class _Schedule:
         return self._known[key]
 
 
+@lru_cache(KNOWN_MODELS)
 def _find(provider: str, model: str) -> Any:
+    """What the library knows of a model; to look it up takes half a millisecond."""
     from genai_prices.data_snapshot import get_snapshot
 
     try:

@@ -126,7 +126,7 @@ def analyze(
     **flags: Any,
 ) -> int:
     """Read what is new in the log, make the reports, publish them."""
-    from finops_core.ledger.calls import PeriodChoice
+    from finops_core.ledger.periods import PeriodChoice
 
     choice = PeriodChoice(first.date() if first else None, last.date() if last else None, tail)
     session = _session(flags)
@@ -158,12 +158,12 @@ def check(log: Path, full: bool, quarantine: bool, as_json: bool) -> int:
 
 
 @finops.command()
-@click.argument("what", type=click.Choice(["report"]))
-def schema(what: str) -> int:  # noqa: ARG001 - there is one kind of document so far
-    """Print the JSON Schema of a report, as finops analyze --json prints it."""
-    from finops_core.report import Report
+@click.argument("what", type=click.Choice(["report", "analysis"]))
+def schema(what: Literal["report", "analysis"]) -> int:
+    """Print a JSON Schema: of one report, or of all that finops analyze --json prints."""
+    from finops_core.session import json_schema
 
-    click.echo(json.dumps(Report.model_json_schema(mode="serialization"), indent=2))
+    click.echo(json.dumps(json_schema(what), indent=2))
     return 0
 
 

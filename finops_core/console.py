@@ -103,16 +103,23 @@ class Terminal:
 
     def log(self, path: object, counts: LogCounts, cost: Decimal) -> None:
         """The conservation counts of a log, and the cost of its accepted calls."""
-        self.out.print(
-            Text(
-                f"\n{path}: {counts.lines:,} lines = {counts.header} header + {counts.repeated_headers:,} repeated + "
-                f"{counts.accepted:,} accepted + {counts.quarantined:,} quarantined + {counts.blank:,} blank + "
-                f"{counts.pending} pending; cost ${cost:,.2f}"
-            )
+        terms = (
+            f"{counts.header} header",
+            f"{counts.repeated_headers:,} repeated",
+            f"{counts.accepted:,} accepted",
+            f"{counts.quarantined:,} quarantined",
+            f"{counts.blank:,} blank",
+            f"{counts.pending} pending",
         )
+        self.out.print(Text(f"\n{path}: {plural(counts.lines, 'line')} = {' + '.join(terms)}; cost ${cost:,.2f}"))
 
-    def reports(self, reports: Sequence[Report]) -> None:
-        """One line for each report, then the findings with most at stake."""
+    def reports(self, reports: Sequence[Report], month_caveat: str) -> None:
+        """One line for each report, then the findings with most at stake.
+
+        Args:
+            reports: All of them.
+            month_caveat: What amounts a month rest on, if that is little.
+        """
         table = Table(box=None, header_style="bold", pad_edge=False, show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
@@ -125,6 +132,8 @@ class Terminal:
         top = sorted(found, key=lambda item: (-item[0], item[2].name, item[1].id))[:TOP_FINDINGS]
         if top:
             self.out.print(Text("\nMost at stake a month", style="bold"))
+            if month_caveat:
+                self.out.print(Text(month_caveat))
             for amount, finding, _ in top:
                 self.out.print(Text(f"  ${amount:>12,.2f}  {finding.title}"))
 

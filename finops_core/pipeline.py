@@ -14,7 +14,8 @@ from finops_core.call import SIMULATED_SQL
 from finops_core.catalog import Catalog
 from finops_core.errors import FinopsError, InputRefusedError, PluginError, UsageError
 from finops_core.ledger import Ledger
-from finops_core.ledger.calls import Calls, PeriodChoice
+from finops_core.ledger.calls import Calls
+from finops_core.ledger.periods import PeriodChoice
 from finops_core.plugins import (
     Loaded,
     LoadedPlugin,

@@ -29,7 +29,7 @@ from pydantic import (
 from finops_core.errors import PluginError
 from finops_core.money import NANO, usd
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 MAX_ROWS = 20_000
 
 Unit = Literal[
@@ -174,7 +174,7 @@ def extrapolated(findings: Iterable[Finding], caveat: str) -> tuple[Finding, ...
 
     Args:
         findings: Those whose ``usd_per_month`` was made with :meth:`Period.per_month
-            <finops_core.ledger.calls.Period.per_month>`; those without an amount stay as they are.
+            <finops_core.ledger.periods.Period.per_month>`; those without an amount stay as they are.
         caveat: :attr:`Calls.month_caveat <finops_core.ledger.calls.Calls.month_caveat>`; empty changes nothing.
     """
     return tuple(
@@ -457,7 +457,8 @@ class Report(_Data):
 
     name: Slug
     """Unique; the page is ``<name>.html``."""
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[1] = SCHEMA_VERSION
+    """Grows when a reader of the JSON has to change."""
     state: Literal["ready", "empty", "failed"] = "ready"
     title: str
     capability: str = ""

@@ -5,22 +5,57 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+from typing_extensions import TypedDict
 
 from finops_core import pipeline
 from finops_core.catalog import Catalog
 from finops_core.console import Terminal
 from finops_core.errors import UsageError
 from finops_core.ledger import Ledger
-from finops_core.ledger.calls import PeriodChoice
+from finops_core.ledger.periods import PeriodChoice
 from finops_core.plugins import Kind, Loaded, Problem, check_settings, disabled_names, find, load, select, select_mixes
+from finops_core.plugins.found import ProblemDocument
+from finops_core.report import Report
 from finops_core.settings import load_settings
 from finops_core.simulation.recording import PatternTotals, patterns_summary
 
-JSON_VERSION = 1
+JSON_VERSION: Literal[1] = 1
 PLUGIN_FAILED = 3
 ISOLATED: tuple[Kind, ...] = ("patterns", "analyzers")
 """The kinds whose results are data, so that they can come from another process."""
+
+
+class LogDocument(TypedDict):
+    """A log's conservation counts, as ``--json`` prints them."""
+
+    path: str
+    lines: int
+    header: int
+    repeated_headers: int
+    accepted: int
+    quarantined: int
+    blank: int
+    pending: int
+    cost_usd: str
+    """US dollars of the accepted calls, a decimal text of nine digits."""
+    naive_timestamps: int
+    rounded_costs: int
+    unknown_columns: list[str]
+
+
+class AnalysisDocument(TypedDict):
+    """What ``finops analyze --json`` prints; ``finops run --json`` adds to it what was simulated."""
+
+    version: Literal[1]
+    """Grows when a reader has to change."""
+    log: LogDocument
+    reports: list[Report]
+    problems: list[ProblemDocument]
+    """The plugins that failed."""
 
 
 class Session:
@@ -104,7 +139,7 @@ class Session:
         analyzers: Loaded,
         publishers: Loaded,
         choice: PeriodChoice | None = None,
-    ) -> tuple[pipeline.Publication, dict[str, Any]]:
+    ) -> tuple[pipeline.Publication, LogDocument]:
         """Ingest, analyze and publish, and show the counts and the answers.
 
         Returns:
@@ -116,7 +151,7 @@ class Session:
             analysis = pipeline.analyze(ledger, analyzers, self.settings, choice, begun)
         publication = pipeline.publish(analysis, ledger, publishers, directory, self.settings, analyzers)
         self.terminal.log(log, ledger.counts, ledger.cost_usd)
-        self.terminal.reports(publication.analysis.reports)
+        self.terminal.reports(analysis.reports, analysis.calls.month_caveat)
         self._note(publication.problems)
         return publication, log_document(ledger)
 
@@ -138,13 +173,20 @@ class Session:
         self.terminal.problems(problems)
 
 
+def json_schema(what: Literal["report", "analysis"]) -> dict[str, Any]:
+    """The JSON Schema of a report, or of the whole document that ``finops analyze --json`` prints."""
+    kind = {"report": Report, "analysis": AnalysisDocument}[what]
+    schema = TypeAdapter(kind).json_schema(mode="serialization")
+    return {"$schema": GenerateJsonSchema.schema_dialect, "$id": f"urn:finops:{what}:{JSON_VERSION}", **schema}
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one versioned document on stdout; money in it is decimal text."""
     print(json.dumps({"version": JSON_VERSION, **document}, default=str, ensure_ascii=False))  # noqa: T201 - the result
 
 
-def log_document(ledger: Ledger) -> dict[str, Any]:
-    """A log's conservation counts, as ``--json`` prints them."""
+def log_document(ledger: Ledger) -> LogDocument:
+    """What a ledger's log holds."""
     counts = ledger.counts
     return {
         "path": str(ledger.log),

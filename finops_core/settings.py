@@ -85,6 +85,19 @@ class SharedCostSettings(_Section):
     """Column to values: a row that has one of the values in every column named here is shared."""
     rule: Literal["even", "by_cost", "by_calls"] = "by_cost"
 
+    @field_validator("match")
+    @classmethod
+    def _known_columns(cls, match: dict[str, list[str]]) -> dict[str, list[str]]:
+        if not match:
+            return match
+        from finops_core.call import COLUMNS  # which loads pyarrow
+
+        texts = [column.name for column in COLUMNS if column.kind == "text"]
+        for column in match:
+            if column not in texts:
+                raise ValueError(f"{column!r} is not a text column of the call log. {nearest(column, texts)}")
+        return match
+
 
 class IsolationSettings(_Section):
     """What ``--isolate`` allows the process of each plugin."""

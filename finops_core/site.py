@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from finops_core.ledger.calls import Calls, LogCounts, Period
+from finops_core.ledger.calls import Calls, LogCounts
+from finops_core.ledger.periods import Period
 
 
 @dataclass(frozen=True)

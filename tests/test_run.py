@@ -239,6 +239,15 @@ def test_the_summary_names_each_pattern_and_the_next_step(finops):
     assert "100%" in err
 
 
+def test_amounts_a_month_from_less_than_a_week_are_said_to_be_extrapolated(finops):
+    _, out, _ = finops("run", "--plugins", "base", *SMALL)
+    heading, caveat = out.partition("Most at stake a month")[2].splitlines()[:2]
+    assert (heading, caveat) == ("", "A month is extrapolated from 3 days.")
+    _, out, _ = finops("run", "--plugins", "base", "--start", "2026-01-05", "--days", "7", "--scale", "0.1")
+    assert "Most at stake a month" in out
+    assert "extrapolated" not in out
+
+
 def test_an_error_is_a_document_too(finops):
     code, out, err = finops("analyze", "--log", "nowhere.csv", "--json")
     assert code == 1

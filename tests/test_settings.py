@@ -67,6 +67,11 @@ def test_set_goes_over_the_file(tmp_path):
         ("[tiers]\npro = -1\n", "tiers.pro = -1: input should be greater than or equal to 0"),
         ("[budgets.total.all]\nusd = 5\n", "is not a setting. Valid names: usd_per_month."),
         ("[shared_cost]\nrule = 'fair'\n", "shared_cost.rule = 'fair'"),
+        (
+            "[shared_cost.match]\nproduct = ['platform']\n",
+            "text column of the call log. Did you mean 'product_id'?",
+        ),
+        ("[shared_cost.match]\ncost_usd = ['10']\n", "'cost_usd' is not a text column"),
         ("[tiers\n", "is not valid TOML"),
     ],
 )

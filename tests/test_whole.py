@@ -109,6 +109,21 @@ def test_every_analyzer_keeps_the_contract_and_the_published_schema(name, capsys
     jsonschema.validate(report.model_dump(mode="json"), json.loads(capsys.readouterr().out))
 
 
+@pytest.mark.slow
+def test_what_analyze_prints_is_what_the_schema_of_an_analysis_says(whole, capsys, monkeypatch):
+    folder, _ = whole
+    monkeypatch.chdir(folder)
+    cli.finops.main(["schema", "analysis"], standalone_mode=False)
+    schema = json.loads(capsys.readouterr().out)
+    cli.finops.main(["analyze", "--json", "--plugins", "alignment"], standalone_mode=False)
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document | {"version": 2}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document | {"reports": [{**document["reports"][0], "schema_version": 2}]}, schema)
+
+
 @pytest.mark.parametrize("name", ANALYZERS)
 def test_every_query_is_in_the_sql_that_spark_reads_too(name, monkeypatch):
     queries = []

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, cached_property, partial, wraps
 from typing import Any, Self, TypeVar
@@ -17,103 +16,20 @@ import pyarrow as pa
 
 from finops_core.call import EVENT_SCHEMA, NAMES, SCHEMA
 from finops_core.catalog import Catalog
-from finops_core.errors import UsageError
-from finops_core.money import EXACT, usd
+from finops_core.ledger.periods import COMPARED_DAYS, Comparison, Period, PeriodChoice
 from finops_core.settings import Settings
 from finops_core.wording import plural
 
 T = TypeVar("T")
 
-COMPARED_DAYS = 14
-"""Without a period before, this many last days are compared with as many before them."""
+USAGE_COLUMNS = ("customer_id", "organization_id", "product_id", "feature_id", "task_type")
+"""The columns that say for whom and for what a call was made."""
+
+TOKEN_COLUMNS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+"""The columns that count tokens."""
 
 LEVEL_DAYS = 7
 """Calls that cover less than this many days show no whole week, so that a month of them is an extrapolation."""
-
-
-@dataclass(frozen=True)
-class Period:
-    """Whole UTC days, the last one included.
-
-    Attributes:
-        first: The first day.
-        last: The last day.
-    """
-
-    first: date
-    last: date
-
-    def __post_init__(self) -> None:
-        if self.last < self.first:
-            raise UsageError(
-                f"a period cannot end ({self.last}) before it begins ({self.first})", hint="Swap --from and --to."
-            )
-
-    @property
-    def days(self) -> int:
-        """How many days it covers."""
-        return (self.last - self.first).days + 1
-
-    @property
-    def start(self) -> datetime:
-        """00:00 of the first day."""
-        return datetime.combine(self.first, time())
-
-    @property
-    def end(self) -> datetime:
-        """00:00 of the day after the last one: calls are in the period if ``start <= timestamp < end``."""
-        return datetime.combine(self.last + timedelta(days=1), time())
-
-    def per_month(self, amount: Decimal) -> Decimal:
-        """An amount of this period as the amount of 30 such days, rounded to nine digits."""
-        return usd(EXACT.divide(amount * 30, Decimal(self.days)))
-
-    def before(self) -> Period:
-        """The equally long period right before."""
-        return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
-
-    def __str__(self) -> str:
-        return f"{self.first} to {self.last}" if self.days > 1 else f"{self.first}"
-
-
-@dataclass(frozen=True)
-class PeriodChoice:
-    """What ``--from --to --last`` asked for; empty is the whole log."""
-
-    first: date | None = None
-    last: date | None = None
-    tail: str | None = None
-    """``28d`` (the last 28 days) or ``month`` (the calendar month of the last call so far)."""
-
-    def __post_init__(self) -> None:
-        if self.tail is not None:
-            if self.first is not None or self.last is not None:
-                raise UsageError("--last cannot be combined with --from or --to", hint="Use one or the other.")
-            if not re.fullmatch(r"[1-9]\d{0,4}d|month", self.tail):
-                raise UsageError(
-                    f"--last {self.tail!r} is not a period", hint="Use a number of days such as 28d, or month."
-                )
-
-    def of(self, log: Period) -> Period:
-        """The chosen period in a log that covers ``log``."""
-        if self.tail == "month":
-            return Period(log.last.replace(day=1), log.last)
-        if self.tail is not None:
-            return Period(log.last - timedelta(days=int(self.tail[:-1]) - 1), log.last)
-        return Period(
-            self.first or min(log.first, self.last or log.first), self.last or max(log.last, self.first or log.last)
-        )
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two spans of equal length, the later one against the earlier one."""
-
-    current: Period
-    previous: Period
-
-    def __str__(self) -> str:
-        return f"{self.current} against {self.previous}"
 
 
 @dataclass(frozen=True)
@@ -200,6 +116,7 @@ class Calls:
 
         With ``counts`` and ``extent`` (the times of the first and the last call), nothing is read in advance.
         """
+        self._choice = choice or PeriodChoice()
         self._given = {"settings": settings, "catalog": catalog, "choice": choice, "extent": extent}
         self._source = source
         self.settings = settings or Settings()
@@ -215,8 +132,8 @@ class Calls:
         else:
             (first, last), self.counts = extent, counts
         self.log_period = None if first is None else Period(first.date(), last.date())
-        self.period = None if self.log_period is None else (choice or PeriodChoice()).of(self.log_period)
-        self.comparison = self._compare()
+        self.period = None if self.log_period is None else self._choice.of(self.log_period)
+        self.comparison = Comparison.of(self.period, self.log_period) if self.period and self.log_period else None
         columns = ", ".join(NAMES)
         for view, span in (
             ("calls", self.period),
@@ -261,21 +178,78 @@ class Calls:
         return int(self.sql("SELECT count(*) AS n FROM calls")["n"][0].as_py())
 
     @cached_property
+    def reported(self) -> tuple[Period, ...]:
+        """The period, then the later and the earlier span of the comparison if there is one; they may overlap.
+
+        Nothing for a log without calls.
+        """
+        if self.period is None:
+            return ()
+        return (self.period, *((self.comparison.current, self.comparison.previous) if self.comparison else ()))
+
+    @property
+    def membership(self) -> str:
+        """SQL columns ``in_0``, ``in_1`` ...: whether a call lies in each of :attr:`reported`.
+
+        With them one pass over `history` from the first of these days on serves all of them.
+        """
+        return ", ".join(
+            f"timestamp >= TIMESTAMP '{span.start}' AND timestamp < TIMESTAMP '{span.end}' AS in_{i}"
+            for i, span in enumerate(self.reported)
+        )
+
+    @property
+    def reported_from(self) -> datetime:
+        """The first moment of :attr:`reported`."""
+        return min((span.start for span in self.reported), default=datetime.min)
+
+    def usage(self, *columns: str, span: int = 0) -> pa.Table:
+        """What was used by whom for what, read once for all who ask: calls, cost and tokens of each group.
+
+        Args:
+            columns: What to group by, some of :data:`USAGE_COLUMNS`; without any, everything is one group.
+            span: Which of :attr:`reported`.
+
+        Returns:
+            The columns asked for, ``calls``, ``cost`` (US dollars, exact) and each of :data:`TOKEN_COLUMNS`; a row for
+            each group with calls in the span, in no particular order.
+
+        Raises:
+            IndexError: There is no such span.
+        """
+        self.reported[span]
+        rows = self._usage.filter(self._usage[f"in_{span}"])
+        sums = [(name, "sum") for name in ("calls", "cost", *TOKEN_COLUMNS)]
+        groups = rows.group_by(list(columns), use_threads=False).aggregate(sums)
+        values = {name: groups[f"{name}_sum"] for name, _ in sums}
+        values |= {name: whole_numbers(values[name]) for name in TOKEN_COLUMNS}
+        return pa.table({name: groups[name] for name in columns} | values)
+
+    @cached_property
+    def _usage(self) -> pa.Table:
+        tokens = ", ".join(f"sum({name}) AS {name}" for name in TOKEN_COLUMNS)
+        return self.sql(
+            f"SELECT {', '.join(USAGE_COLUMNS)}, {self.membership}, count(*) AS calls, sum(cost_usd) AS cost, {tokens} "
+            "FROM history WHERE timestamp >= $start GROUP BY ALL",
+            start=self.reported_from,
+        )
+
+    @cached_property
     def customer_days(self) -> pa.Table:
         """What customers did on each day of the period and of both compared spans.
 
         Columns ``customer_id, day, calls, tokens, cost`` (tokens in and out, US dollars), in the order of the first
         two; a day without calls has no row.
         """
-        spans = [self.period, *((self.comparison.current, self.comparison.previous) if self.comparison else ())]
-        return self.sql(
+        days = self.sql(
             "SELECT customer_id, CAST(timestamp AS DATE) AS day, count(*) AS calls, "
-            "CAST(sum(input_tokens + output_tokens) AS BIGINT) AS tokens, sum(cost_usd) AS cost "
+            "sum(input_tokens + output_tokens) AS tokens, sum(cost_usd) AS cost "
             "FROM history WHERE timestamp >= $start GROUP BY customer_id, CAST(timestamp AS DATE) "
             # Ordered, so that sums in floating point do not depend on the order of the log.
             "ORDER BY customer_id, day",
-            start=min((span.start for span in spans if span), default=datetime.min),
+            start=self.reported_from,
         )
+        return days.set_column(3, "tokens", whole_numbers(days["tokens"]))
 
     @cached_property
     def daily_cost(self) -> dict[date, Decimal]:
@@ -345,6 +319,8 @@ class Calls:
         """What an amount a month rests on, in one sentence, where the calls cover less than a week; else empty."""
         if self.period is None or self.period.days >= LEVEL_DAYS or not self.total:
             return ""
+        if self.total == 1:
+            return "A month is extrapolated from a single call."
         (row,) = self.rows("SELECT min(timestamp) AS first, max(timestamp) AS last FROM calls")
         hours = max(1, round((row["last"] - row["first"]) / timedelta(hours=1)))
         partly = f", whose calls cover {plural(hours, 'hour')} only" if hours <= 12 * self.period.days else ""
@@ -357,32 +333,43 @@ class Calls:
 
     @property
     def comparison_text(self) -> str:
-        """What metrics are compared with, or why they are not, in one sentence."""
+        """Whether the period is shorter than asked for, and what metrics are compared with or why not; sentences."""
+        return " ".join(filter(None, (self._cut_text, self._compared_text)))
+
+    @property
+    def _cut_text(self) -> str:
+        if self.log_period is None or (asked := self._choice.asked(self.log_period)) == self.period:
+            return ""
+        return f"The period asked for, {asked}, reaches beyond the log, which covers {self.period} of it."
+
+    @property
+    def _compared_text(self) -> str:
         if self.comparison is not None:
             return f"Changes compare {self.comparison}."
-        if self.period is None:
+        if self.period is None or self.log_period is None:
             return "There are no calls to compare."
+        if self.period == self.log_period:
+            return (
+                f"Nothing is compared: the log covers {plural(self.period.days, 'day')}, and to compare its last "
+                f"{COMPARED_DAYS} days with the {COMPARED_DAYS} before takes {2 * COMPARED_DAYS}."
+            )
         before = "day" if self.period.days == 1 else f"{self.period.days} days"
-        return (
-            f"Nothing is compared: the log holds neither the {before} before {self.period.first} "
-            f"nor {2 * COMPARED_DAYS} days within the period."
-        )
+        began = self.log_period.first
+        it = "it" if self.period.first == began else self.period.first
+        return f"Nothing is compared: the log begins on {began} and does not hold the {before} before {it}."
 
     def _view(self, name: str, columns: str, source: str, condition: str) -> None:
         self._connection.execute(
             f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {columns} FROM {source} WHERE {condition}"
         )
 
-    def _compare(self) -> Comparison | None:
-        if self.period is None or self.log_period is None:
-            return None
-        before = self.period.before()
-        if before.first >= self.log_period.first:
-            return Comparison(self.period, before)
-        last = Period(self.period.last - timedelta(days=COMPARED_DAYS - 1), self.period.last)
-        if last.before().first >= self.period.first:
-            return Comparison(last, last.before())
-        return None
+
+def whole_numbers(sums: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Sums of whole numbers, which SQL returns as decimals, as 64-bit integers; as they are where one needs more."""
+    try:
+        return sums.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return sums
 
 
 def connect() -> duckdb.DuckDBPyConnection:

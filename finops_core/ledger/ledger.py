@@ -18,9 +18,10 @@ from finops_core import calllog
 from finops_core.call import SCHEMA
 from finops_core.catalog import Catalog
 from finops_core.errors import FinopsError
-from finops_core.ledger.calls import Calls, LogCounts, PeriodChoice, connect
+from finops_core.ledger.calls import Calls, LogCounts, connect
 from finops_core.ledger.header import open_log
 from finops_core.ledger.intake import Intake, Tally, crc_of
+from finops_core.ledger.periods import PeriodChoice
 from finops_core.ledger.store import Snapshot, State, Store
 from finops_core.settings import Settings
 

@@ -10,6 +10,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Literal
 
+from typing_extensions import TypedDict
+
 from finops_core.errors import FinopsError, PluginError
 
 Kind = Literal["patterns", "analyzers", "publishers", "commands"]
@@ -90,6 +92,17 @@ class Found:
         return places[-1] if places else ""
 
 
+class ProblemDocument(TypedDict):
+    """A problem as ``--json`` prints it."""
+
+    plugin: str
+    kind: Kind | None
+    distribution: str
+    version: str
+    message: str
+    hint: str
+
+
 @dataclass(frozen=True)
 class Problem:
     """What goes wrong with one plugin.
@@ -121,7 +134,7 @@ class Problem:
         stop = "" if self.message.endswith((".", "?")) or not self.hint else "."
         return f"{self.who}: {self.message}{stop} {self.hint}".rstrip()
 
-    def document(self) -> dict[str, str | None]:
+    def document(self) -> ProblemDocument:
         """The problem as ``--json`` prints it."""
         return {
             "plugin": self.plugin,

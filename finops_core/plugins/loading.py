@@ -207,7 +207,10 @@ def _construct(found: Found, factory: Any, settings: Settings) -> Any:
             return factory
     with _contained(found, "construction"):
         try:
-            return factory(**parameters)
+            if issubclass(factory, BaseModel):
+                # A validator may need the other settings: info.context["settings"] tells it which models have a price.
+                return factory.model_validate(parameters, context={"settings": settings})
+            return factory()
         except ValidationError as e:
             place = e.errors()[0]["loc"]
             if not parameters or (place and place[0] not in parameters):

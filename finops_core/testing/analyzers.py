@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from finops_core.analyzer import Analyzer
-from finops_core.ledger.calls import Calls, PeriodChoice
+from finops_core.ledger.calls import Calls
+from finops_core.ledger.periods import PeriodChoice
 from finops_core.report import MAX_ROWS, Report, Table
 from finops_core.simulation import AICallSimulator
 from finops_core.testing.calls import calls_from

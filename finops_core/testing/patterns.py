@@ -16,7 +16,7 @@ from finops_core.call import NAMES, SCHEMA
 from finops_core.catalog import UNBILLED_STATUS
 from finops_core.encoding import nanos
 from finops_core.errors import PluginError
-from finops_core.ledger.calls import Period
+from finops_core.ledger.periods import Period
 from finops_core.money import NANO
 from finops_core.simulation import Run
 from finops_core.simulation.checks import BatchChecker

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finops_core.ledger.calls import Period, PeriodChoice
+from finops_core.ledger.periods import Period, PeriodChoice
 from finops_viewer import publication
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from finops_core.report import TEXT_UNITS, Chart, Column, Finding, Metric, Report, Table
+from finops_core.report import TEXT_UNITS, Chart, Column, Finding, Metric, Report, Table, Unit
+from finops_core.wording import plural
 from finops_viewer import units
 from finops_viewer.record import About
 
@@ -94,9 +95,6 @@ class Change:
 
     text: str
     mood: Literal["good", "bad", "neutral"]
-
-
-_SAME = Change("about the same", "neutral")
 
 
 @dataclass(frozen=True)
@@ -220,24 +218,37 @@ def ranked(findings: Iterable[tuple[Shown, Finding]]) -> list[tuple[Shown, Findi
 
 
 def change(metric: Metric) -> Change | None:
-    """How a metric moved against the period before; ``None`` where there is nothing to compare."""
+    """How a metric moved against the period before; ``None`` where there is nothing to compare.
+
+    The number before always stands there, and the number now too where it is not the metric's own value: where only
+    the last weeks of the period are compared.
+    """
     if metric.current is None or metric.previous is None or metric.unit in TEXT_UNITS:
         return None
     now, before = Decimal(metric.current), Decimal(metric.previous)
-    if now == before:
-        return Change("unchanged", "neutral")
+    after = f"after {units.tile(metric.previous, metric.unit)}"
+    if metric.current != metric.value:
+        after = f"{units.tile(metric.current, metric.unit)} {after}"
+    moved = _moved(now, before, metric.unit)
+    if not moved:
+        return Change(f"{after}, {'unchanged' if now == before else 'about the same'}", "neutral")
     direction = "higher" if now > before else "lower"
     mood: Literal["good", "bad", "neutral"] = (
         "neutral" if metric.better is None else "good" if metric.better == direction else "bad"
     )
-    word = "up" if now > before else "down"
-    if metric.unit == "percent":
-        points = units.full(abs(now - before), "ratio").removesuffix("×")
-        return Change(f"{word} {points} points", mood) if abs(now - before) >= _LEAST_POINTS else _SAME
+    return Change(f"{after}, {moved}", mood)
+
+
+def _moved(now: Decimal, before: Decimal, unit: Unit) -> str:
+    """Which way and by how much, such as ``up 3.1 %``; empty where that would read as nothing."""
+    word, difference = "up" if now > before else "down", abs(now - before)
+    if unit == "percent":
+        points = units.full(difference, "ratio").removesuffix("×")
+        return f"{word} {points} points" if difference >= _LEAST_POINTS else ""
     if before <= 0:
-        return Change(f"{word} from {units.tile(metric.previous, metric.unit)}", mood)
-    part = abs(now - before) / before * 100
-    return Change(f"{word} {units.full(float(part), 'percent')}", mood) if part >= _LEAST_PERCENT else _SAME
+        return word if difference else ""
+    part = difference / before * 100
+    return f"{word} {units.full(float(part), 'percent')}" if part >= _LEAST_PERCENT else ""
 
 
 def table_of(chart: Chart) -> Table:
@@ -341,6 +352,7 @@ def _environment() -> Environment:
         decimals=_decimals,
         shown_rows=_shown_rows,
         change=change,
+        plural=plural,
         sparkline=sparkline,
     )
     environment.globals.update(

@@ -36,6 +36,8 @@ class About(BaseModel):
     log_first_day: date | None = None
     log_last_day: date | None = None
     data_through: datetime | None = None
+    month_caveat: str = ""
+    """What amounts a month rest on, where the calls cover less than a week."""
 
     @property
     def is_of_whole_log(self) -> bool:
@@ -61,6 +63,7 @@ class About(BaseModel):
             log_first_day=whole.first if whole else None,
             log_last_day=whole.last if whole else None,
             data_through=site.now,
+            month_caveat=site.calls.month_caveat if site.calls else "",
         )
 
 

@@ -57,7 +57,7 @@ def serve(
     import contextlib
     import webbrowser
 
-    from finops_core.ledger.calls import PeriodChoice
+    from finops_core.ledger.periods import PeriodChoice
     from finops_core.plugins import disabled_names
     from finops_viewer.build import Source
     from finops_viewer.server import Stage, WebServer

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from finops_viewer.publisher import HtmlPublisher
 
-from finops_core.ledger.calls import LogCounts, Period
+from finops_core.ledger.calls import LogCounts
+from finops_core.ledger.periods import Period
 from finops_core.report import (
     Axis,
     Breakdown,

@@ -17,9 +17,11 @@ from finops_viewer.publisher import HtmlPublisher
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finops_core.ledger.calls import Period
+from finops_core.ledger.calls import LogCounts
+from finops_core.ledger.periods import Period
 from finops_core.report import Column, Metric, Report, Table
 from finops_core.site import Site
+from finops_core.testing import calls_from
 
 
 class Outline(HTMLParser):
@@ -112,6 +114,25 @@ def test_the_home_page_ranks_findings_by_dollars_a_month(
     assert places == sorted(places)  # $4,210.50, $96.20, no amount
 
 
+def test_the_home_page_says_what_amounts_a_month_from_a_single_day_rest_on(
+    publish: Callable[..., dict[str, str]], reports: list[Report]
+) -> None:
+    calls = calls_from([{"timestamp": "2026-01-05 08:00"}, {"timestamp": "2026-01-05 20:40"}])
+    home = publish(*reports, calls=calls, period=calls.period)["index.html"]
+    assert "A month is extrapolated from 1 day." in Outline(home).text
+    assert "extrapolated" not in Outline(publish(*reports)["index.html"]).text
+
+
+def test_the_home_page_of_a_log_without_calls_says_how_to_get_some(
+    publish: Callable[..., dict[str, str]], make_report: Callable[..., Report]
+) -> None:
+    empty = make_report("x").model_copy(update={"state": "empty", "findings": ()})
+    text = Outline(publish(empty, counts=LogCounts(lines=1, header=1), period=None, now=None)["index.html"]).text
+    assert "0 AI calls, 1 report, 0 findings." in text
+    assert "The log holds no calls yet: simulate some with finops run" in text
+    assert "1 line of" in text
+
+
 def test_findings_link_to_the_section_that_proves_them(
     publish: Callable[..., dict[str, str]], reports: list[Report]
 ) -> None:
@@ -193,7 +214,7 @@ def test_a_page_says_how_its_numbers_came_about(publish: Callable[..., dict[str,
 def test_home_tells_a_part_of_the_log_from_all_of_it(
     publish: Callable[..., dict[str, str]], reports: list[Report]
 ) -> None:
-    whole = SimpleNamespace(log_period=Period(date(2026, 1, 1), date(2026, 2, 3)))
+    whole = SimpleNamespace(log_period=Period(date(2026, 1, 1), date(2026, 2, 3)), month_caveat="")
     assert "990 AI calls from 2026-01-05 to 2026-02-03, 5 reports" in Outline(publish(*reports)["index.html"]).text
     part = publish(*reports, calls=whole)["index.html"]
     assert "2026-01-05 to 2026-02-03 of a log of 990 AI calls, 5 reports" in Outline(part).text
@@ -229,21 +250,27 @@ def test_findings_of_a_report_are_ranked_too(publish: Callable[..., dict[str, st
 @pytest.mark.parametrize(
     ("unit", "current", "previous", "better", "text", "mood"),
     [
-        ("usd", "110", "100", "lower", "up 10.0\u00a0%", "bad"),
-        ("usd", "75", "100", "lower", "down 25.0\u00a0%", "good"),
-        ("count", 3, 2, None, "up 50.0\u00a0%", "neutral"),
-        ("percent", 30.0, 32.5, "higher", "down 2.50 points", "bad"),
-        ("usd", "5", "0", "lower", "up from $0.00", "bad"),
-        ("usd", "5", "5", "lower", "unchanged", "neutral"),
-        ("usd", "100.04", "100", "lower", "about the same", "neutral"),
-        ("percent", 30.004, 30.0, "higher", "about the same", "neutral"),
+        ("usd", "110", "100", "lower", "after $100.00, up 10.0\u00a0%", "bad"),
+        ("usd", "75", "100", "lower", "after $100.00, down 25.0\u00a0%", "good"),
+        ("count", 3, 2, None, "after 2, up 50.0\u00a0%", "neutral"),
+        ("percent", 30.0, 32.5, "higher", "after 32.5\u00a0%, down 2.50 points", "bad"),
+        ("usd", "5", "0", "lower", "after $0.00, up", "bad"),
+        ("usd", "5", "5", "lower", "after $5.00, unchanged", "neutral"),
+        ("usd", "100.04", "100", "lower", "after $100.00, about the same", "neutral"),
+        ("percent", 30.004, 30.0, "higher", "after 30.0\u00a0%, about the same", "neutral"),
     ],
 )
 def test_changes_are_put_in_words(
     unit: str, current: object, previous: object, better: str | None, text: str, mood: str
 ) -> None:
-    metric = Metric(id="m", label="m", value=1, unit=unit, current=current, previous=previous, better=better)
+    metric = Metric(id="m", label="m", value=current, unit=unit, current=current, previous=previous, better=better)
     assert pages.change(metric) == pages.Change(text, mood)
+
+
+def test_a_change_within_the_period_names_both_numbers() -> None:
+    # 119 in the whole period; of these 65 in its later half and 52 in its earlier one: 65 / 52 = 1.25
+    metric = Metric(id="m", label="m", value=119, unit="count", current=65, previous=52, better="lower")
+    assert pages.change(metric) == pages.Change("65 after 52, up 25.0\u00a0%", "bad")
 
 
 def test_nothing_to_compare_is_no_change() -> None:

@@ -16,7 +16,7 @@ from finops_viewer.publisher import HtmlPublisher
 from finops_viewer.watch import State, Updater
 
 from finops_core.errors import FinopsError
-from finops_core.ledger.calls import Period, PeriodChoice
+from finops_core.ledger.periods import Period, PeriodChoice
 from finops_core.report import Report
 from finops_core.site import Site
 

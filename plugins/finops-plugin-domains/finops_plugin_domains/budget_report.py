@@ -9,6 +9,7 @@ from datetime import date
 from finops_core import Calls, Column, Finding, Section, Table, dollars, plural
 from finops_plugin_domains.budgets import BudgetStatus
 from finops_plugin_domains.ids import named_id
+from finops_plugin_domains.wording import are, begin, some_of
 
 HOW_TO_SET = (
     "No budget is set. Set one in finops.toml, such as [budgets.total.all] with usd_per_month = 5000, or for an "
@@ -24,40 +25,62 @@ def state_of(status: BudgetStatus, today: date) -> str:
         return "runs out today" if status.runs_out == today else f"runs out on {status.runs_out}"
     if not status.known:
         return "no calls carry this name"
-    return "within the budget" if status.expected is not None else "too early to tell"
+    if status.expected is None:
+        return "too early to tell"
+    return "within the budget by what is logged" if status.unlogged_days else "within the budget"
 
 
-def budget_findings(statuses: Sequence[BudgetStatus], today: date) -> list[Finding]:
-    """One finding for each budget that is or will be overspent."""
-    findings = []
-    for status in statuses:
-        if status.runs_out is None:
-            continue
-        end = status.expected if status.expected is not None else status.spent
-        findings.append(
-            Finding(
-                id=named_id(f"budget-{status.dimension}", status.name),
-                title=(
-                    f"{status.label[0].upper()}{status.label[1:]} {'is ' if status.over else ''}"
-                    f"{state_of(status, today)}: {dollars(status.spent)} of {dollars(status.budget)} is spent, "
-                    f"{dollars(end)} is expected by the end of the month."
-                ),
-                who="" if status.dimension == "total" else status.name,
-                usd_per_month=end - status.budget,
-                confidence="high" if status.over else "medium",
-                why_sure=(
-                    "It is spent already."
-                    if status.over
-                    else f"Expected from the mean cost of the last {plural(status.days, 'whole day')}, by weekday from "
-                    "two weeks on; no trend is assumed."
-                ),
-                action="Raise the budget knowingly, or cut what drives it"
-                + ("." if status.over else " before that day."),
-                section="budgets",
-                severity="critical" if status.over else "warning",
-            )
-        )
-    return findings
+def budget_findings(calls: Calls, statuses: Sequence[BudgetStatus]) -> list[Finding]:
+    """One finding for each budget that is or will be overspent, and for each whose name no call carries."""
+    today = calls.now.date()
+    findings = [_overspent(calls, status, today) for status in statuses if status.runs_out is not None]
+    return findings + [_unused(status) for status in statuses if not status.known]
+
+
+def _overspent(calls: Calls, status: BudgetStatus, today: date) -> Finding:
+    end = status.expected if status.expected is not None else status.spent
+    why = (
+        "It is spent already."
+        if status.over
+        else f"Expected from the mean cost of the last {plural(status.days, 'whole day')}, by weekday from two weeks "
+        "on; no trend is assumed."
+    )
+    return Finding(
+        id=named_id(f"budget-{status.dimension}", status.name),
+        title=(
+            f"{begin(status.label)} {'is ' if status.over else ''}{state_of(status, today)}: {dollars(status.spent)} "
+            f"of {dollars(status.budget)} is spent, {dollars(end)} is expected by the end of the month."
+        ),
+        who="" if status.dimension == "total" else status.name,
+        usd_per_month=end - status.budget,
+        confidence="high" if status.over else "medium",
+        why_sure=f"{why}{_unlogged_text(calls, status)}",
+        action="Raise the budget knowingly, or cut what drives it" + ("." if status.over else " before that day."),
+        section="budgets",
+        severity="critical" if status.over else "warning",
+    )
+
+
+def _unused(status: BudgetStatus) -> Finding:
+    return Finding(
+        id=named_id(f"budget-unused-{status.dimension}", status.name),
+        title=f"{begin(status.label)} watches nothing: no call since {status.since} carries this name.",
+        who=status.name,
+        confidence="medium",
+        why_sure="The name may be misspelt, or nobody has called under it yet.",
+        action="Correct the name in finops.toml, or remove the budget.",
+        section="budgets",
+        severity="warning",
+    )
+
+
+def _unlogged_text(calls: Calls, status: BudgetStatus) -> str:
+    """That the first days of the month are missing, as a sentence to append; empty if they are not."""
+    if not status.unlogged_days:
+        return ""
+    return (
+        f" The log begins on {calls.log_period.first}: what the month cost before that day is unknown and not counted."
+    )
 
 
 def budget_section(calls: Calls, statuses: Sequence[BudgetStatus]) -> Section:
@@ -84,7 +107,7 @@ def budget_section(calls: Calls, statuses: Sequence[BudgetStatus]) -> Section:
         ),
         [
             (
-                s.dimension,
+                s.kind,
                 s.name,
                 s.budget,
                 s.spent,
@@ -103,8 +126,8 @@ def budget_section(calls: Calls, statuses: Sequence[BudgetStatus]) -> Section:
         id="budgets",
         title=title,
         text=(
-            f"{trouble} of {plural(len(statuses), 'budget')} {'is' if trouble == 1 else 'are'} overspent or will be "
-            f"by the end of the month; {calls.now.day} of its {days} days have begun."
+            f"{begin(some_of(trouble, len(statuses), 'budget'))} {are(trouble)} overspent or will be by the end of the "
+            f"month; day {calls.now.day} of {days} has begun.{_unlogged_text(calls, statuses[0])}"
         ),
         blocks=(table,),
     )

@@ -14,6 +14,10 @@ LOOK_BACK_DAYS = 28
 """Whole days before today from which the rest of the month is expected."""
 WEEKDAY_DAYS = 14
 """From this many days on, each weekday has its own mean."""
+WORDS = {"organization": "organisation"}
+"""Dimensions of ``finops.toml`` that prose spells differently."""
+MAIN_TOTAL = "all"
+"""The name under which the guide sets the total budget; a total of another name is called by it."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,10 @@ class BudgetStatus:
         to_date: The part of the budget for the month's days up to and with today.
         expected: US dollars expected by the end of the month; ``None`` without a whole day to go by.
         runs_out: The day on which spending passes the budget; past if it did already, ``None`` if not this month.
-        known: Whether any call of the look-back or the month carries the name.
+        since: The first day looked at: that of the look-back or of the month, but not before the log begins.
+        known: Whether any call since then carries the name.
         days: Whole days that the expectation rests on.
+        unlogged_days: Days of the month before the log begins; what they cost is unknown.
     """
 
     dimension: str
@@ -39,8 +45,10 @@ class BudgetStatus:
     to_date: Decimal
     expected: Decimal | None
     runs_out: date | None
+    since: date
     known: bool
     days: int
+    unlogged_days: int
 
     @property
     def over(self) -> bool:
@@ -48,9 +56,16 @@ class BudgetStatus:
         return self.spent > self.budget
 
     @property
+    def kind(self) -> str:
+        """The dimension in words."""
+        return WORDS.get(self.dimension, self.dimension)
+
+    @property
     def label(self) -> str:
         """How a sentence calls it."""
-        return "the total budget" if self.dimension == "total" else f"the budget of {self.dimension} {self.name}"
+        if self.dimension != "total":
+            return f"the budget of {self.kind} {self.name}"
+        return "the total budget" if self.name == MAIN_TOTAL else f'the total budget "{self.name}"'
 
 
 def budget_statuses(calls: Calls) -> list[BudgetStatus]:
@@ -59,13 +74,14 @@ def budget_statuses(calls: Calls) -> list[BudgetStatus]:
     Args:
         calls: With at least one call in the period.
     """
-    today = calls.now.date()
-    since = max(min(today.replace(day=1), today - timedelta(days=LOOK_BACK_DAYS)), calls.log_period.first)
+    today, begins = calls.now.date(), calls.log_period.first
+    since = max(min(today.replace(day=1), today - timedelta(days=LOOK_BACK_DAYS)), begins)
+    unlogged = max((begins - today.replace(day=1)).days, 0)
     statuses = []
     for dimension, budgets in calls.settings.budgets.items():
         costs = _daily_costs(calls, BUDGET_COLUMNS[dimension], list(budgets), since)
         statuses += [
-            _status(calls.now, since, dimension, name, budget.usd_per_month, costs[name])
+            _status(calls.now, since, unlogged, dimension, name, budget.usd_per_month, costs[name])
             for name, budget in budgets.items()
         ]
     return sorted(statuses, key=lambda s: (s.budget - (s.expected or s.spent), s.dimension, s.name))
@@ -97,7 +113,13 @@ def _day(value: date | datetime) -> date:
 
 
 def _status(
-    now: datetime, since: date, dimension: str, name: str, budget: Decimal, costs: dict[date, Decimal]
+    now: datetime,
+    since: date,
+    unlogged_days: int,
+    dimension: str,
+    name: str,
+    budget: Decimal,
+    costs: dict[date, Decimal],
 ) -> BudgetStatus:
     today = now.date()
     length = monthrange(today.year, today.month)[1]
@@ -123,8 +145,10 @@ def _status(
         to_date=usd(budget * today.day / length),
         expected=usd(total) if history or today.day == length else None,
         runs_out=runs_out,
+        since=since,
         known=bool(costs),
         days=len(history),
+        unlogged_days=unlogged_days,
     )
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from finops_core import Calls
-from finops_plugin_domains.spans import membership, reported_spans
 
 SUCCESS = "success"
 """The status of a call that did not fail."""
@@ -82,12 +81,11 @@ def served(calls: Calls) -> list[list[Served]]:
     Args:
         calls: With at least one call in the period.
     """
-    spans = reported_spans(calls)
     table = calls.sql(
-        f"SELECT task_type, provider, model, status, {membership(spans)}, {_SUMS} "
+        f"SELECT task_type, provider, model, status, {calls.membership}, {_SUMS} "
         "FROM history WHERE timestamp >= $start GROUP BY ALL",
         sla_ms=calls.settings.sla.latency_ms,
-        start=min(span.start for span in spans),
+        start=calls.reported_from,
     )
     lists = table["latencies"].combine_chunks()
     values, ends = lists.values.to_numpy(), lists.offsets.to_numpy()
@@ -99,7 +97,9 @@ def served(calls: Calls) -> list[list[Served]]:
         )
         for row, start, end in zip(columns, ends[:-1], ends[1:], strict=True)
     ]
-    return [[one for one, row in zip(found, columns, strict=True) if row[f"in_{i}"]] for i in range(len(spans))]
+    return [
+        [one for one, row in zip(found, columns, strict=True) if row[f"in_{i}"]] for i in range(len(calls.reported))
+    ]
 
 
 def percentiles(rows: Iterable[Served], shares: Sequence[float]) -> tuple[float, ...]:

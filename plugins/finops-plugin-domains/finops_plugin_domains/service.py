@@ -13,6 +13,8 @@ from finops_plugin_domains.served import Served, percentiles, served
 Names = tuple[str | None, ...]
 
 QUANTILES = (0.5, 0.95, 0.99)
+FEWEST_FOR_P95, FEWEST_FOR_P99 = 20, 100
+"""Calls below which a percentile is not known: one in twenty of them, or one in a hundred, is less than one call."""
 
 MODEL = ("provider", "model")
 TASK_MODEL = ("task_type", *MODEL)
@@ -73,13 +75,13 @@ class Service:
 
     @property
     def p95(self) -> float | None:
-        """19 of 20 timed calls were at most this slow, milliseconds."""
-        return self.latency[1] if self.latency else None
+        """19 of 20 timed calls were at most this slow, milliseconds; ``None`` below :data:`FEWEST_FOR_P95` of them."""
+        return self.latency[1] if self.timed >= FEWEST_FOR_P95 else None
 
     @property
     def p99(self) -> float | None:
-        """99 of 100 timed calls were at most this slow, milliseconds."""
-        return self.latency[2] if self.latency else None
+        """99 of 100 timed calls were at most this slow, milliseconds; ``None`` below :data:`FEWEST_FOR_P99` of them."""
+        return self.latency[2] if self.timed >= FEWEST_FOR_P99 else None
 
     @property
     def tokens_per_second(self) -> float | None:

@@ -11,7 +11,7 @@ from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finops_core import Calls, PeriodChoice, Settings, UsageError
+from finops_core import Calls, PeriodChoice, Settings
 from finops_core.testing import calls_from, check_analyzer
 
 
@@ -147,17 +147,6 @@ def test_the_allocation_does_not_depend_on_the_order_of_the_calls():
     assert one == other
 
 
-def test_an_unknown_column_of_shared_cost_names_the_nearest_one():
-    with pytest.raises(UsageError, match=r"'product' is not a text column.*Did you mean 'product_id'\?") as error:
-        analyze(ROWS, settings=shared(product=["platform"]))
-    assert error.value.hint
-
-
-def test_a_number_cannot_mark_shared_cost():
-    with pytest.raises(UsageError, match="'cost_usd' is not a text column"):
-        analyze(ROWS, settings=shared(cost_usd=["10"]))
-
-
 def test_a_shared_call_matches_every_column_that_is_named():
     settings = shared(product_id=["platform", "p"], feature_id=["gateway", "f0"])
     # gateway on platform ($10) and f0 on p ($3) are shared; f1 on p, f0 on q and a call without feature are not.
@@ -205,12 +194,39 @@ def test_unallocated_calls_are_placed_where_the_customers_other_calls_belong():
     report = analyze(rows)
     assert [(r["customer"], r["cost"], r["organization"]) for r in table(report, "unallocated")] == [
         ("one", 5, "org_a"),
-        ("two", 2, "none, or several"),
+        ("two", 2, None),
     ]
     finding = next(f for f in report.findings if f.id == "unallocated")
     # One day of calls: 7 x 30 dollars in 30 such days.
     assert (finding.who, finding.usd_per_month) == ("one", Decimal(210))
     assert "$5.00 of it is from 1 customer whose other calls all name one organisation" in finding.action
+
+
+def test_without_any_organisation_no_other_calls_are_spoken_of():
+    report = analyze([{"customer_id": "copilot", "cost_usd": 2}] * 3)
+    (finding,) = report.findings
+    assert finding.title == (
+        "$6.00 (100.0 %) cannot be charged to anybody for want of an organisation: 3 calls of copilot."
+    )
+    assert finding.action.endswith("No call of the period names an organisation.")
+    assert section(report, "unallocated").text.endswith("No call of the period names an organisation.")
+
+
+def test_other_calls_that_name_several_organisations_place_nothing():
+    rows = [{"customer_id": "two", "organization_id": o, "cost_usd": 1} for o in ("org_a", "org_b", None)]
+    assert section(analyze(rows), "unallocated").text.endswith(
+        "No other calls of a customer tell where they belong: none name an organisation, or they name several."
+    )
+
+
+def test_a_split_by_direct_costs_that_are_all_zero_is_told_as_even():
+    rows = [{**r, "cost_usd": 0} if r.get("product_id") != "platform" else r for r in ROWS]
+    report = analyze(rows, settings=shared("by_cost", product_id=["platform"]))
+    # $10 over two organisations.
+    assert [r["shared"] for r in table(report, "statements")][:2] == [5, 5]
+    assert "split evenly, as no direct call cost anything over 2 organisations" in section(report, "shared").text
+    assert "split evenly, as no direct call cost anything" in report.answer
+    assert not any("by direct cost" in line for line in report.method)
 
 
 def days(organization, costs):

@@ -4,10 +4,9 @@ from decimal import Decimal
 
 import pytest
 from finops_plugin_domains.optimization.analyzer import OptimizationAnalyzer
-from finops_plugin_domains.optimization.repricing import what_if
 from pydantic import ValidationError
 
-from finops_core import PeriodChoice, Settings, UnknownPriceError
+from finops_core import PeriodChoice, Settings
 from finops_core.testing import calls_from
 
 # Dollars per million tokens. A call of 1,000 in and 500 out costs 0.010 + 0.010 = 0.020 on dear,
@@ -72,7 +71,7 @@ def test_a_switch_is_priced_at_both_ends_of_the_assumed_answer_length():
     # 4 calls save 4 x (0.02 - 0.0022) = 0.0712 to 4 x (0.02 - 0.0018) = 0.0728 of 0.088, in one day: x 30 a month.
     report = analyze(OVERPRICED)
     assert metric(report, "savings") == Decimal("2.136")
-    assert metric(report, "savings-at-most") == Decimal("2.184")
+    assert metric(report, "savings-hopeful") == Decimal("2.184")
     assert metric(report, "coin") == pytest.approx(100 * (1 - 0.0712 / 0.088))
     (row,) = table(report, "switches-table").rows
     assert row[:7] == ("chat", "acme", "dear", "acme", "cheap", 4, Decimal("0.08"))
@@ -110,7 +109,7 @@ def test_the_answer_gives_the_range_and_the_condition():
 )
 def test_a_cheaper_model_without_the_evidence_is_turned_down_with_the_reason(rows, why):
     report = analyze(rows)
-    assert metric(report, "savings") == 0
+    assert not metric(report, "savings")
     assert table(report, "switches-table") is None
     (row,) = table(report, "refused").rows
     assert row[-1] == why
@@ -226,19 +225,46 @@ def test_a_commitment_is_priced_hour_by_hour_on_what_other_savings_leave():
     terms = {"acme": {"discount_percent": 50}}
     report = analyze(rows, commitments=terms)
     (row,) = table(report, "commitment-table").rows
-    assert row == ("acme", 50, Decimal("0.01"), 100, 50, Decimal("0.48"), Decimal("0.24"), Decimal("0.24"))
+    assert row == ("acme", 50, Decimal("0.01"), 100, 50, Decimal("0.48"), *[Decimal("0.24")] * 3)
     # The batch saves 0.24 first; then $0.005 an hour covers the rest, and 0.12 more is saved, not 0.24.
     report = analyze(rows, commitments=terms, batch_discount_percent={"acme": 50}, batch_tasks=["chat"])
     assert measure(report, "Committed")[1:] == (Decimal("0.24"), Decimal("0.24"), Decimal("0.12"), Decimal("0.12"))
+    assert table(report, "commitment-table").rows[0][-2:] == (Decimal("0.24"), Decimal("0.12"))
     assert metric(report, "savings") == Decimal("0.36") * 30
 
 
-def test_a_commitment_that_is_too_large_is_shown_as_a_loss_and_not_counted():
-    # $1 an hour for a day costs $24 and covers the 0.02 of usage.
-    report = analyze(call(), commitments={"acme": {"discount_percent": 50, "usd_per_hour": 1}})
-    assert table(report, "commitment-table").rows[0][-1] == Decimal("-23.98")
-    assert "costs $23.98 more" in text(report, "commitment")
-    assert metric(report, "savings") == 0
+def test_a_commitment_that_is_too_large_is_a_warning_and_not_counted():
+    # $1 an hour for a day costs $24 and covers the 0.088 of usage; 30 such days lose 30 x 23.912.
+    report = analyze(OVERPRICED, commitments={"acme": {"discount_percent": 50, "usd_per_hour": 1}})
+    assert table(report, "commitment-table").rows[0][-2] == Decimal("-23.912")
+    assert "costs $23.91 more" in text(report, "commitment")
+    assert text(report, "commitment").endswith("only commitments that pay after the others count.")
+    assert metric(report, "savings") == Decimal("2.136")
+    assert measure(report, "Committed")[1:] == (0, 0, 0, 0)
+    assert text(report, "together").endswith("The commitment to acme would not pay, and is left out.")
+    (finding,) = [f for f in report.findings if f.id == "commitment-1"]
+    assert (finding.usd_per_month, finding.severity) == (Decimal("717.36"), "warning")
+    assert finding.title == (
+        "Committing $1.00 an hour to acme would cost $717.36 a month more than it saves, on the period's usage."
+    )
+
+
+def test_a_commitment_that_pays_only_before_the_other_savings_is_a_warning_too():
+    # 24 hours of $0.02. At 50 % off $0.008 an hour covers 0.016: it costs 0.192 and saves 0.384. In batches at a fifth
+    # of the price 0.004 an hour are left: then it costs 0.192 and saves 24 x 0.004 = 0.096, a loss of 0.096 a day.
+    rows = [row for hour in range(24) for row in call(timestamp=f"2026-01-05T{hour:02}:30")]
+    terms = {"acme": {"discount_percent": 50, "usd_per_hour": "0.008"}}
+    report = analyze(rows, commitments=terms, batch_discount_percent={"acme": 80}, batch_tasks=["chat"])
+    assert table(report, "commitment-table").rows[0][-2:] == (Decimal("0.192"), Decimal("-0.096"))
+    (finding,) = [f for f in report.findings if f.id == "commitment-1"]
+    assert finding.usd_per_month == Decimal("2.88")
+    assert finding.title.endswith("$2.88 a month more than it saves, once the other savings are made.")
+    assert metric(report, "savings") == 24 * Decimal("0.016") * 30  # the batch alone
+
+
+def test_a_commitment_to_a_provider_that_is_not_in_the_log_names_the_nearest_one():
+    report = analyze(call(), commitments={"amce": {"discount_percent": 50, "usd_per_hour": 1}})
+    assert text(report, "commitment") == "amce is not in the log. Did you mean 'acme'?"
 
 
 def test_costs_logged_off_the_catalogue_scale_the_savings_and_the_report_says_so():
@@ -246,7 +272,7 @@ def test_costs_logged_off_the_catalogue_scale_the_savings_and_the_report_says_so
     report = analyze([*call(n=4, cost=DEAR / 2), *call("cheap", CHEAP / 2, n=4)])
     assert metric(report, "near-catalogue") == 0
     assert metric(report, "savings") == Decimal("1.068")
-    assert "dear (acme) by 0.5000" in text(report, "prices")
+    assert "cheap (acme) and dear (acme) by 0.50" in text(report, "prices")
     assert any(f.id == "mismatch-1" and "0.50 times" in f.title for f in report.findings)
 
 
@@ -277,7 +303,7 @@ def test_every_metric_is_told_of_the_compared_spans_too():
     report = analyze(rows, choice=PeriodChoice(tail="1d"))
     compared = {m.id: (m.current, m.previous) for m in report.metrics}
     assert compared["savings"] == (compared["savings"][1] * 2, Decimal("2.136"))
-    assert compared["savings-at-most"][0] == 2 * compared["savings-at-most"][1] > compared["savings"][0]
+    assert compared["savings-hopeful"][0] == 2 * compared["savings-hopeful"][1] > compared["savings"][0]
     assert compared["coin"][1] == pytest.approx(100 * (1 - 0.0712 / (4 * 0.02 + 4 * float(CHEAP))))
     assert compared["near-catalogue"] == (100, 100)
 
@@ -289,59 +315,48 @@ def test_models_without_a_price_are_listed_and_left_out():
     assert any(f.id == "unpriced" and "secret" in f.title for f in report.findings)
 
 
-def test_without_any_price_the_report_says_that_nothing_can_be_said():
-    report = analyze(call("secret", 1, n=2))
-    assert report.answer == (
-        "Nothing can be said about savings on the $2.00 spent in 1 day: no model of the log has a catalogue price."
+def test_models_that_are_logged_alike_are_told_together():
+    # Every model of both providers at twice its price: 0.04 for the dear and 0.004 for the cheap ones.
+    settings = Settings.model_validate(
+        {"catalog": {"models": {p: {m: {"input": 10, "output": 20} for m in ("a", "b")} for p in ("p", "q")}}}
     )
-    assert [metric(report, m) for m in ("near-catalogue", "savings", "savings-at-most", "coin")] == [None] * 4
+    rows = [r for p in ("p", "q") for m in ("a", "b") for r in call(m, 2 * DEAR, provider=p)]
+    report = analyze(rows, settings=settings)
+    assert [f.title for f in report.findings if f.id.startswith("mismatch")] == [
+        "Calls to 4 models of p and q are logged at 2.00 times the catalogue's prices."
+    ]
+    assert "logged / catalogue: all 4 models by 2.00." in text(report, "prices")
 
 
-def test_nothing_to_save_is_a_finding_that_says_what_was_checked():
-    report = analyze([*call("cheap", CHEAP, session_id="s"), *call(n=3, session_id="s")])
-    assert report.answer == "No saving was found on the $0.062 spent in 1 day."
-    assert report.findings[0].id == "nothing"
-    assert "4 calls with a catalogue price were checked" in report.findings[0].title
-    assert (report.findings[0].severity, report.findings[0].confidence) == ("good", "high")
-    assert metric(report, "coin") == 100
+def test_both_ends_of_a_range_that_read_alike_are_told_once():
+    report = analyze(OVERPRICED, output_percent=(0, 0))
+    # 4 x (0.02 - 0.002) = 0.072 of 0.088, in one day.
+    assert report.answer.startswith("$2.16 a month could be saved, 81.8 % of spend, if")
+    assert "would save $2.16 a month, if" in report.findings[0].title
+    assert "spent on 2026-01-05, $0.072 could have been saved." in text(report, "together")
 
 
-def test_one_model_alone_is_no_proof_that_nothing_can_be_saved():
-    report = analyze(call(session_id="s"))
-    assert report.answer == (
-        "No saving was found on the $0.02 spent in 1 day: no task ran on two models, so there is no other model to "
-        "judge."
+def test_the_hopeful_end_is_called_so_and_no_maximum():
+    found = next(m for m in analyze(OVERPRICED).metrics if m.id == "savings-hopeful")
+    assert found.label == "Savings, hopeful end"
+    assert "No maximum: measures are not stacked on one call." in found.note
+
+
+def test_prices_by_time_of_day_and_calls_before_the_history_of_a_model_are_told():
+    # deepseek-chat has a night price from 16:30 to 00:30 UTC; claude-sonnet-4-6 is first dated 2026-03-13, gpt-4o-mini
+    # has one price.
+    rows = [
+        *call("deepseek-chat", "0.001", provider="deepseek"),
+        *call("gpt-4o-mini", "0.001", provider="openai"),
+    ]
+    asked = analyze(rows, what_if={"chat": "anthropic/claude-sonnet-4-6"})
+    assert "The catalogue has a single price for all dates of 1 of the 3 models priced here." in text(asked, "prices")
+    assert "The price of deepseek-chat (deepseek) changes at 00:30 and 16:30 UTC each day." in text(asked, "prices")
+    assert text(asked, "prices").endswith(
+        "Calls before the catalogue's history are priced at the earliest price it has: claude-sonnet-4-6 (anthropic) "
+        "before 2026-03-13."
     )
-    assert (report.findings[0].severity, report.findings[0].confidence) == ("info", "low")
-    assert "what_if" in report.findings[0].action
-
-
-def test_what_the_log_does_not_say_is_said_instead_of_all_clear():
-    report = analyze(call(task_type=None))
-    assert report.answer == (
-        "No saving was found on the $0.02 spent in 1 day: no call names its task, so no other model can be judged by "
-        "this log; no call names its session, so repeated prefixes cannot be seen."
-    )
-    assert (report.findings[0].severity, report.findings[0].confidence) == ("info", "low")
-    assert report.findings[0].title == "Nothing worth acting on can be seen in 1 call with a catalogue price."
-    # Where nobody could look, zero dollars and a perfect index would be claims.
-    assert [metric(report, m) for m in ("savings", "savings-at-most", "coin")] == [None] * 3
-
-
-def test_no_calls_make_an_empty_report():
-    assert analyze([]).state == "empty"
-
-
-def test_free_calls_divide_by_nothing():
-    report = analyze(call("free", 0, n=2, provider="other"))
-    assert metric(report, "coin") is None
-    assert metric(report, "savings") is None
-
-
-def test_calls_without_a_task_stay_where_they_are_and_are_counted():
-    report = analyze([*call(n=4, task_type=None), *call("cheap", CHEAP, n=4, task_type=None)])
-    assert metric(report, "savings") is None
-    assert "8 calls without a task type cannot be judged" in text(report, "switches")
+    assert "claude-sonnet-4-6" not in text(analyze(rows), "prices")
 
 
 def test_savings_are_compared_with_the_same_switch_in_the_days_before():
@@ -358,6 +373,7 @@ def test_savings_are_compared_with_the_same_switch_in_the_days_before():
         Decimal("1.068"),
         Decimal("0.534"),
     )
+    assert savings.note.endswith("The days before are judged with the same switches.")
 
 
 def test_hostile_names_stay_names():
@@ -374,45 +390,6 @@ def test_hostile_names_stay_names():
     assert metric(report, "savings") == Decimal("2.136")
 
 
-def test_what_if_prices_every_call_of_a_task_at_cache_prices_and_states_its_range():
-    rows = [
-        *call(input_tokens=1000, cache_read_tokens=600, cache_write_tokens=200, output_tokens=100, cost="0.0094"),
-        *call("cheap", CHEAP, task_type="qa"),
-        *call("secret", 1),
-    ]
-    calls = calls_from(rows, settings=SETTINGS)
-    # cheap has no cache prices: 1,000 x 1 + output x 2 with 80, 100, 120 tokens. Now: 200 x 10 + 600 x 5 + 200 x 12
-    # + 100 x 20 = 9,400 millionths.
-    answer = what_if(calls, task="chat", provider="acme", model="cheap")
-    assert (answer.low, answer.same, answer.high) == (Decimal("0.00116"), Decimal("0.0012"), Decimal("0.00124"))
-    assert answer.now == Decimal("0.0094")
-    assert answer.saving == (Decimal("0.00816"), Decimal("0.00824"))
-    assert (answer.calls, answer.unpriced_calls, answer.unpriced_cost) == (1, 1, Decimal(1))
-    # All calls cost 0.0094 + 0.002 + 1 by the log.
-    assert answer.period_range == (Decimal("1.00316"), Decimal("1.00324"))
-    # The other way round: on dear 1,000 x 10 + 500 x 20 millionths, now 0.002.
-    back = what_if(calls, task="qa", provider="acme", model="dear", output_percent=(0, 0))
-    assert back.saving == (Decimal("-0.018"), Decimal("-0.018"))
-
-
-def test_what_if_refuses_a_model_without_a_price_and_a_range_the_wrong_way_round():
-    calls = calls_from(call(), settings=SETTINGS)
-    with pytest.raises(UnknownPriceError):
-        what_if(calls, provider="acme", model="secret")
-    with pytest.raises(ValueError, match="range"):
-        what_if(calls, provider="acme", model="cheap", output_percent=(20, -20))
-    assert what_if(calls_from([], settings=SETTINGS), provider="acme", model="cheap").calls == 0
-
-
-def test_a_what_if_setting_is_answered_in_its_section():
-    report = analyze(OVERPRICED, what_if={"chat": "acme/cheap", "qa": "acme/cheap", "summary": "acme/secret"})
-    # 8 calls on cheap cost 8 x 0.0018 = 0.0144 to 8 x 0.0022 = 0.0176 instead of 0.088.
-    (row,) = table(report, "what-if-table").rows
-    assert row[4:8] == (Decimal("0.088"), Decimal("0.0144"), Decimal("0.016"), Decimal("0.0176"))
-    assert "qa: no billed call" in text(report, "what-if")
-    assert "no price is known for model 'secret'" in text(report, "what-if")
-
-
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -420,7 +397,6 @@ def test_a_what_if_setting_is_answered_in_its_section():
         {"output_percent": (-101, 0)},
         {"batch_discount_percent": {"acme": 100}},
         {"commitments": {"acme": {"discount_percent": 0}}},
-        {"what_if": {"chat": "cheap"}},
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(parameters):

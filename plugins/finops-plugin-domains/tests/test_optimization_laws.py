@@ -65,6 +65,7 @@ EVERYTHING = {
     "batch_discount_percent": {"p": 50},
     "batch_tasks": ["qa"],
     "commitments": {"p": {"discount_percent": 40}},
+    "what_if": {"*": "p/b", "qa": "p/c"},
 }
 
 

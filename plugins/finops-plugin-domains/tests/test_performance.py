@@ -76,10 +76,8 @@ def test_a_small_log_by_hand() -> None:
         *failed("m", 1, status="server_error"),
     ]
     report = analyze(rows)
-    # percentile_cont over four values: p50 lies halfway between the 2nd and the 3rd, p95 at 0.95 x 3 = 2.85.
+    # percentile_cont over four values: p50 lies halfway between the 2nd and the 3rd.
     assert value(report, "p50-latency") == 250
-    assert value(report, "p95-latency") == pytest.approx(385)
-    assert value(report, "p99-latency") == pytest.approx(397)
     assert value(report, "tokens-per-second") == 400  # 4 x 100 tokens in 1,000 ms
     assert value(report, "error-rate") == pytest.approx(200 / 7)
     assert value(report, "failed-cost") == Decimal("0.03")
@@ -125,7 +123,9 @@ def test_a_slow_model_is_named_and_one_with_longer_tasks_is_not() -> None:
     slow = [f for f in report.findings if f.id.startswith("slow-")]
     assert [f.who for f in slow] == ["openai / snail"]
     assert "4.0 times as long" in slow[0].title
-    assert slow[0].usd_per_month == Decimal("45")  # 150 calls of a cent in one day
+    # 150 calls of a cent are the model's whole cost, of which no part is lost to waiting.
+    assert slow[0].usd_per_month is None
+    assert "The model cost $1.50 in the period" in slow[0].why_sure
 
 
 def test_slowness_weighs_tasks_by_calls() -> None:
@@ -209,6 +209,44 @@ def test_few_calls_have_a_median_and_no_one_in_twenty() -> None:
     assert "one in twenty" in analyze(model("m", [100] * 20)).answer
 
 
+@pytest.mark.parametrize(("calls", "p95", "p99"), [(19, None, None), (20, 100, None), (99, 100, None), (100, 100, 100)])
+def test_a_percentile_is_known_from_one_call_beyond_it_on(calls: int, p95: object, p99: object) -> None:
+    # One in twenty is a call from 20 on, one in a hundred from 100 on; below, no metric, table or chart shows it.
+    report = analyze(model("m", [100] * calls))
+    assert (value(report, "p95-latency"), value(report, "p99-latency")) == (p95, p99)
+    assert cells(table(report, "service-by-model"), "p50", "p95", "p99") == [(100, p95, p99)]
+    assert ("p99" in report.sections[0].text) == (calls >= 100)
+    per_day = next(b for s in report.sections for b in s.blocks if b.id == "latency-per-day")
+    assert per_day.series[1].values == (p95,)
+
+
+def test_one_call_is_told_as_one_call() -> None:
+    report = analyze(model("m", [7200]))
+    assert report.answer == (
+        "The only successful call with a known latency took 7.2 s; the only call that can be judged missed the service "
+        "level of 1.0 s; no call failed."
+    )
+    texts = {s.id: s.text for s in report.sections}
+    assert texts["speed"] == "The only successful call with a known latency took 7.2 s."
+    assert texts["sla"].endswith("no call did (0.0 %, target 90.0 %). The only model is below the target.")
+    missed = finding(report, "sla-missed")
+    assert missed.title == "The only call that can be judged, to openai / m, missed the service level of 1.0 s."
+    assert missed.why_sure.startswith("The only call failed or took longer; ")
+
+
+def test_of_models_that_are_equally_fast_the_cheapest_is_named() -> None:
+    rows = [*model("dear", [1000] * 100, cost="0.10"), *model("near", [1000] * 100, cost="0.02")]
+    report = analyze(rows)
+    # 2 cents for 200 tokens are 10 cents for 1,000; every call takes one second, none takes more than that.
+    assert report.answer.startswith(
+        "Half of the calls take 1.0 s or more, and one in twenty 1.0 s or more; openai / near is fastest and cheapest "
+        "(median 1.0 s, $0.10 for 1k tokens); "
+    )
+    texts = {s.id: s.text for s in report.sections}
+    assert texts["speed"] == "Over 200 successful calls, p50 is 1.0 s, p95 1.0 s and p99 1.0 s."
+    assert "p95 is 1.0 s in every hour of the week with 20 timed calls or more." in texts["when"]
+
+
 def test_a_default_service_level_is_nobodys_promise() -> None:
     missed = finding(analyze(calls_from(model("m", [9000] * 100))), "sla-missed")
     assert (missed.usd_per_month, missed.severity) == (None, "info")
@@ -223,9 +261,9 @@ def test_nothing_unusual_says_what_was_checked() -> None:
 
 def test_spans_are_compared() -> None:
     rows = [
-        {**row, "timestamp": START + timedelta(days=day), "call_id": f"{day}"}
+        {**row, "timestamp": row["timestamp"] + timedelta(days=day), "call_id": f"{day}-{i}"}
         for day in range(28)
-        for row in model("m", [100 if day < 14 else 300])
+        for i, row in enumerate(model("m", [100 if day < 14 else 300] * 20))
     ]
     report = analyze(rows)
     p50 = next(m for m in report.metrics if m.id == "p50-latency")

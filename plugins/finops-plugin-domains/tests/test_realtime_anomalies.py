@@ -234,13 +234,40 @@ def test_a_new_customer_is_not_judged_and_the_report_says_so():
     rows = steady() + burst(START + timedelta(days=13, hours=2), 300, "new")
     report = analyze(rows)
     assert metric(report, "anomalies").value == 0
-    assert "1 customer called over too few days to be judged." in report.sections[0].text
+    assert "1 customer called over too few days to be judged on calls." in report.sections[0].text
 
 
 def test_without_enough_days_incidents_are_unknown_and_not_none():
     report = analyze(steady(days=2) + burst(START + timedelta(days=1), 300))
     assert metric(report, "anomalies").value is None
     assert report.answer.startswith("Nothing can be called unusual before")
+
+
+def test_where_only_the_cost_per_call_could_be_checked_calls_are_not_called_usual():
+    # 40 calls in each of 72 hours, 100 more in one of them: three days are too few to tell what is usual.
+    report = analyze(steady(days=3, per_hour=40) + burst(START + timedelta(days=1), 100))
+    assert report.answer.startswith(
+        "Too many calls cannot be told before a customer's calls span 5 days; the cost per call was checked in 72 "
+        "customer-hours, and none was unusual; "
+    )
+    assert [m.value for m in report.metrics if m.id.startswith("anomal")] == [None] * 4
+    assert report.sparkline == ()
+    (found,) = report.findings
+    assert (found.severity, found.confidence) == ("info", "low")
+    assert found.title == (
+        "Too many calls cannot be told: the calls of 1 customer span fewer than 5 days. Only the cost per call was "
+        "tested, in 72 customer-hours."
+    )
+    assert report.sections[0].blocks == ()
+
+
+def test_a_month_made_of_a_few_days_lowers_the_confidence_of_its_dollars():
+    rows = steady() + burst(START + timedelta(days=13, hours=2), 100)
+    (found,) = analyze(rows, choice=PeriodChoice(tail="2d")).findings
+    # $1.00 more than expected in two days are $15.00 in 30.
+    assert found.usd_per_month == pytest.approx(Decimal(15), abs=Decimal("1e-6"))
+    assert found.confidence == "low"
+    assert found.why_sure.endswith("A month is extrapolated from 2 days.")
 
 
 def quiet_use(counts):
@@ -286,28 +313,29 @@ def test_an_hour_ten_times_above_a_busy_customers_own_spread_is_found():
     assert [(i.customer, i.first, i.last) for i in incidents] == [("c0004", 300, 300)]
 
 
-EVENTS = pa.Table.from_pylist(
-    [
-        {
-            "source": "burst",
-            "customer_id": "burst-1-00000",
-            "kind": "burst",
-            "start": START + timedelta(days=day, hours=12),
-            "end": START + timedelta(days=day, hours=14),
-            "factor": 50.0,
-        }
-        for day in (9, 11)
-    ],
-    schema=EVENT_SCHEMA,
-)
+def planted(*spans):
+    """Bursts of the simulated customer, from one time to another."""
+    rows = [
+        {"source": "burst", "customer_id": "burst-1-00000", "kind": "burst", "start": a, "end": b, "factor": 50.0}
+        for a, b in spans
+    ]
+    return pa.Table.from_pylist(rows, schema=EVENT_SCHEMA)
 
 
-def simulated(at):
-    """A simulated customer with a burst of an hour, and somebody's own data with another one."""
-    rows = steady("burst-1-00000") + burst(at, 100, "burst-1-00000")
+def hours(day, first, last):
+    """From one hour to another of a day, counted from the start."""
+    return START + timedelta(days=day, hours=first), START + timedelta(days=day, hours=last)
+
+
+EVENTS = planted(hours(9, 12, 14), hours(11, 12, 14))
+
+
+def simulated(*times):
+    """A simulated customer with bursts of an hour, and somebody's own data with the same."""
+    rows = steady("burst-1-00000") + [row for at in times for row in burst(at, 100, "burst-1-00000")]
     for i, row in enumerate(rows):
         row.update(source="burst", call_id=f"sim_{i}")
-    return rows + steady("ours") + burst(at, 100, "ours")
+    return rows + steady("ours") + [row for at in times for row in burst(at, 100, "ours")]
 
 
 def test_incidents_are_scored_against_what_was_planted():
@@ -318,6 +346,27 @@ def test_incidents_are_scored_against_what_was_planted():
     assert (score["reported"], score["right"], score["precision"]) == (1, 1, 100)
     assert score["delay"] == 2  # the hour from 13:00 is over at 14:00, two hours after the start
     assert "Missed: burst-1-00000 at 2026-01-16 12:00." in report.sections[-1].text
+
+
+def test_a_burst_cannot_show_before_its_customer_is_judged():
+    # The simulated customer calls from January 5 on and is judged from its fifth day on, that is January 9. A burst of
+    # January 6, 12:00, shows 2.5 days later at the earliest, although the whole log tells it at once.
+    report = analyze(simulated(START + timedelta(days=1, hours=12)), events=planted(hours(1, 12, 14)))
+    (score,) = table(report, "score")
+    assert (score["found"], score["delay"]) == (1, 60)
+    assert (
+        "The only planted burst was found; the only reported incident was planted. The median delay is at least 60 h"
+        in report.sections[-1].text
+    )
+
+
+def test_a_burst_that_began_before_the_period_makes_its_incident_right():
+    # One burst begins an hour before the period and shows in its first hour, another lies within the period.
+    late = START + timedelta(days=10), START + timedelta(days=12, hours=13)
+    events = planted((late[0] - timedelta(hours=1), late[0] + timedelta(hours=1)), hours(12, 12, 14))
+    report = analyze(simulated(*late), events=events, choice=PeriodChoice(first=late[0].date()))
+    (score,) = table(report, "score")
+    assert (score["planted"], score["found"], score["reported"], score["right"]) == (1, 1, 2, 2)
 
 
 def test_an_incident_that_was_not_planted_lowers_the_precision():

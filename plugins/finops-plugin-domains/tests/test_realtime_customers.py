@@ -1,11 +1,10 @@
-"""Who stopped, who declines, and which budgets run out."""
+"""Who stopped, and who declines."""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from finops_plugin_domains.budgets import budget_statuses
 from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
 from finops_plugin_domains.realtime.churn import Stopped
 from finops_plugin_domains.realtime.churn_report import stopped_finding
@@ -109,9 +108,47 @@ def test_only_customers_who_fell_silent_in_the_period_are_reported():
 
 def test_on_a_short_log_nobody_can_be_said_to_have_stopped():
     report = analyze(daily("a", range(2)) + daily("b", [0]))
-    assert "too short to tell who stopped" in report.answer
+    assert "there are too few days to tell who stopped calling" in report.answer
     assert metric(report, "stopped").value is None
     assert metric(report, "revenue_at_risk").value is None
+
+
+def test_where_no_silence_would_be_beyond_chance_nobody_is_said_to_stay():
+    # Six days; nine customers call on each, "gone" on the first two. Of the 48 days that count (5 x 9 + 1, and 2 of a
+    # uniform prior) 47 are days with calls, so after one more day with calls the share is beta with a = 1 + 4 x 47/48
+    # and b = 4/48: 3.5 silent days come up once in 1,800 times, B(a, b) / B(a, b + 3.5), and 4.5 after none once in
+    # 2,000. Asked for is once in 10,000: 0.001 false alarms over 10 customers.
+    report = analyze(others(6) + daily("gone", range(2)))
+    assert "there are too few days to tell who stopped calling" in report.answer
+    assert (metric(report, "stopped").value, table(report, "stopped")) == (None, [])
+
+
+def test_in_a_period_shorter_than_the_shortest_silence_nobody_is_said_to_stay():
+    # Now is noon of January 24; what began on January 22 has lasted 2.5 days.
+    report = analyze(others(20) + daily("gone", range(12)), choice=PeriodChoice(tail="3d"))
+    assert "there are too few days to tell who stopped calling" in report.answer
+    # The three days before: whoever fell silent in them has been so for three days at least.
+    stopped = metric(report, "stopped")
+    assert (stopped.value, stopped.current, stopped.previous) == (None, None, 0)
+    text = next(s for s in report.sections if s.id == "stopped").text
+    assert "no silence that began in it has lasted the 3 days" in text
+
+
+@pytest.mark.parametrize(("days", "reported"), [(12, 1), (10, 0)])
+def test_a_planted_stop_counts_as_found_even_if_all_calls_lie_before_the_period(days, reported):
+    # Planted on the first day of the period. What tells that the customer was simulated lies before it; so does the
+    # first silent day of a customer without calls on the two days before, who is then no one the period reports.
+    start = START + timedelta(days=12)
+    event = {"source": "s", "customer_id": "s-1-a", "kind": "churn", "start": start, "end": None, "factor": 0.0}
+    rows = others(20) + daily("s-1-a", range(days), source="s")
+    for i, row in enumerate(rows):
+        row["call_id"] = f"sim_{i}"
+    report = analyze(
+        rows, events=pa.Table.from_pylist([event], schema=EVENT_SCHEMA), choice=PeriodChoice(first=start.date())
+    )
+    (score,) = table(report, "score")
+    assert (score["planted"], score["found"]) == (1, 1)
+    assert (score["reported"], score["right"]) == (reported, reported)
 
 
 def test_stopped_customers_are_scored_but_the_last_three_days_count_neither_way():
@@ -169,86 +206,9 @@ def test_a_burst_is_no_decline():
     assert table(analyze(ended(rows + daily("same", range(56)), 56)), "declining") == []
 
 
-def spending(days, cost="10", **columns):
-    """One call at noon of each of the first days of January 2026."""
-    return [{"timestamp": datetime(2026, 1, d, 12), "cost_usd": cost, **columns} for d in range(1, days + 1)]
-
-
-def budgets(**dimensions):
-    return Settings.model_validate(
-        {"budgets": {d: {n: {"usd_per_month": v} for n, v in names.items()} for d, names in dimensions.items()}}
-    )
-
-
-def test_a_budget_is_projected_to_the_end_of_the_month_and_to_the_day_it_runs_out():
-    # $10 a day on January 1-10, now is noon of the 10th: $100 spent. Nine whole days before it cost $10 each, so half
-    # of today and 21 more days make 5 + 210: $315. After the 10th $105 are gone, $195 after the 19th, $205 on the 20th.
-    (status,) = budget_statuses(calls_from(spending(10), settings=budgets(total={"all": 200})))
-    assert (status.spent, status.expected, status.runs_out) == (Decimal(100), Decimal(315), date(2026, 1, 20))
-    # Ten of 31 days: 200 x 10 / 31.
-    assert status.to_date == Decimal("64.516129032")
-
-
-def test_weekdays_count_for_themselves_once_there_are_two_weeks():
-    # $10 on each weekday, nothing on weekends, January 1-20. Today, a Tuesday at noon, and 11 days are left; of the
-    # days 21-31 seven are weekdays (21-23 and 26-30) plus one: 21, 22, 23, 26, 27, 28, 29, 30 = 8. 14 weekdays are
-    # spent by the 20th (1, 2, 5-9, 12-16, 19, 20): 140 + 5 + 80 = 225.
-    rows = [r for r in spending(20) if r["timestamp"].weekday() < 5]
-    (status,) = budget_statuses(calls_from(rows, settings=budgets(total={"all": 1000})))
-    assert (status.spent, status.expected, status.runs_out) == (Decimal(140), Decimal(225), None)
-
-
-def test_a_budget_that_is_used_up_names_the_day_it_happened():
-    report = analyze(spending(10), settings=budgets(total={"all": 55}))
-    # $50 by the 5th, $60 on the 6th.
-    (row,) = table(report, "budgets")
-    assert row["state"] == "overspent since 2026-01-06"
-    (found,) = [f for f in report.findings if f.section == "budgets"]
-    assert (found.severity, found.confidence, found.usd_per_month) == ("critical", "high", Decimal(260))
-    assert found.title.startswith("The total budget is overspent since 2026-01-06: $100.00 of $55.00 is spent, $315.00")
-    assert found.action == "Raise the budget knowingly, or cut what drives it."
-    assert "1 of 1 budget will not last the month" in report.answer
-
-
-def test_budgets_of_every_dimension_see_their_own_calls():
-    rows = spending(4, cost="1", customer_id="c", organization_id="o", product_id="p", feature_id="f")
-    rows += spending(4, cost="100", customer_id="x")
-    statuses = budget_statuses(
-        calls_from(
-            rows,
-            settings=budgets(
-                customer={"c": 50}, organization={"o": 50}, product={"p": 50}, feature={"f": 50}, total={"all": 500}
-            ),
-        )
-    )
-    assert {s.dimension: s.spent for s in statuses} == {
-        "customer": 4, "organization": 4, "product": 4, "feature": 4, "total": 404,
-    }  # fmt: skip
-
-
-def test_a_budget_of_a_name_without_calls_says_so():
-    (row,) = table(analyze(spending(3), settings=budgets(organization={"nobody": 5})), "budgets")
-    assert (row["spent"], row["state"]) == (Decimal(0), "no calls carry this name")
-
-
-def test_on_the_first_day_nothing_is_projected():
-    (status,) = budget_statuses(calls_from(spending(1), settings=budgets(total={"all": 15})))
-    assert (status.spent, status.expected, status.runs_out) == (Decimal(10), None, None)
-
-
-def test_a_budget_counts_its_calendar_month_only():
-    rows = [{"timestamp": datetime(2025, 12, 31, 12), "cost_usd": "70"}, *spending(2)]
-    (status,) = budget_statuses(calls_from(rows, settings=budgets(total={"all": 1000})))
-    assert status.spent == Decimal(20)
-
-
-def test_without_budgets_the_section_says_how_to_set_one():
-    assert "[budgets.total.all]" in next(s for s in analyze(spending(2)).sections if s.id == "budgets").text
-
-
 def test_doubled_cost_leaves_budgets_and_revenue_as_they_are():
     rows = others(20) + daily("gone", range(12), subscription_tier="pro", cost_usd="0.10")
-    settings = budgets(total={"all": 7})
+    settings = Settings.model_validate({"budgets": {"total": {"all": {"usd_per_month": 7}}}})
     once = analyze(rows, settings=settings)
     twice = analyze([{**r, "cost_usd": 2 * Decimal(r.get("cost_usd", 0))} for r in rows], settings=settings)
     assert metric(once, "revenue_at_risk").value == metric(twice, "revenue_at_risk").value == 99

@@ -1,5 +1,6 @@
 """The understanding report: by hand, on planted truth, and under its laws."""
 
+import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -98,6 +99,8 @@ def test_a_small_log_by_hand() -> None:
         "Output, reasoning": 0,
     }
     assert "nothing is forecast" in section(report, "forecast").text
+    assert report.answer.endswith("; nothing can be forecast from fewer than two whole days.")
+    assert metric(report, "forecast-30d").note == "Nothing can be forecast from fewer than two whole days."
     assert "Nothing is compared" in section(report, "change").text
 
 
@@ -150,6 +153,51 @@ def test_a_customer_who_starts_to_dominate_is_named() -> None:
     assert (metric(report, "customers").current, metric(report, "customers").previous) == (3, 2)
 
 
+def test_customers_who_all_cost_the_same_are_no_concentration() -> None:
+    # Five customers with a fifth of the cost each.
+    rows = [{**row, "customer_id": f"c{i % 5}"} for i, row in enumerate(steady(28, per_day=5))]
+    assert [f.id for f in analyze(calls_from(rows)).findings] == ["nothing-unusual"]
+
+
+@pytest.mark.parametrize(("of_big", "found"), [(4, True), (3, False)])
+def test_a_customer_stands_out_at_twice_what_the_others_cost(of_big: int, found: bool) -> None:
+    # Three others cost $2 each; $4 is 40 % of all and twice that, $3 is 33 % and one and a half times.
+    rows = [{"customer_id": "big", "cost_usd": 1}] * of_big
+    rows += [{"customer_id": name, "cost_usd": 1} for name in ("c0", "c1", "c2") for _ in range(2)]
+    rows = [{**row, "call_id": str(i)} for i, row in enumerate(rows)]
+    (finding,) = analyze(calls_from(rows)).findings
+    assert (finding.who == "big") is found
+    if found:
+        assert finding.why_sure.startswith("Logged cost of 4 calls; the other 3 customers cost $2.00 each on average.")
+
+
+def test_as_many_calls_on_a_dearer_model_are_told_as_a_shift() -> None:
+    # 4 calls a day at a cent, from day 14 on at three cents on another model: 14 x 4 x $0.02 = $1.12 more.
+    rows = steady(28)
+    for row in rows:
+        if row["timestamp"] >= START + timedelta(days=14):
+            row |= {"model": "gpt-5-pro", "cost_usd": "0.03"}
+    report = analyze(calls_from(rows))
+    moved = {f.id: f for f in report.findings}
+    assert moved["cost-moved"].title == (
+        "Spend rose by $1.12 (200.0 %), mainly because of a shift of calls to dearer models, features or customers "
+        "(+$1.12)."
+    )
+    assert "a shift of calls to dearer models or features (+$0.56)" in moved["customer-moved-1"].title
+    assert "more calls" not in report.answer
+    assert "added calls" not in moved["cost-moved"].action + moved["customer-moved-1"].action
+
+
+def test_a_fall_puts_no_amount_at_stake() -> None:
+    # The whale calls in the first half only.
+    rows = steady(28, whale=36)
+    for row in rows:
+        row["timestamp"] = START + timedelta(days=27) - (row["timestamp"] - START) + timedelta(hours=16)
+    falls = [f for f in analyze(calls_from(rows)).findings if f.section in ("change", "forecast")]
+    assert {f.id for f in falls} >= {"cost-moved", "customer-moved-1"}
+    assert all(f.usd_per_month is None and f.severity == "info" for f in falls)
+
+
 def test_a_burst_is_told_from_a_new_level() -> None:
     rows = steady(28)
     rows += [
@@ -165,7 +213,7 @@ def test_a_quiet_log_says_what_was_checked() -> None:
     rows = [{**row, "customer_id": f"c{i % 9}"} for i, row in enumerate(steady(28, per_day=9))]
     (finding,) = analyze(calls_from(rows)).findings
     assert finding.severity == "good"
-    assert "no customer causes 20 % of the cost" in finding.title
+    assert "no customer causes 20 % of the cost and at least 2 times what the others cost" in finding.title
     assert "2026-01-19 to 2026-02-01 against 2026-01-05 to 2026-01-18" in finding.title
 
 
@@ -195,6 +243,61 @@ def test_growth_beyond_the_interval_is_a_finding() -> None:
     finding = next(f for f in analyze(calls_from(rows)).findings if f.id == "forecast-moves")
     assert "heading up" in finding.title
     assert finding.severity == "warning"
+
+
+def calls_a_day(*counts: int) -> Calls:
+    """So many calls a day at a cent."""
+    (row, *_) = steady(1)
+    return calls_from(
+        [
+            {**row, "call_id": f"{day}-{i}", "timestamp": row["timestamp"] + timedelta(days=day)}
+            for day, n in enumerate(counts)
+            for i in range(n)
+        ]
+    )
+
+
+def test_the_forecast_owns_up_to_what_it_missed() -> None:
+    # $0.10 a day for five weeks, then $0.20: the last week was forecast at $0.70 and cost $1.40. Of the 14 weeks that
+    # begin on days 21 to 34, those from day 29 on hold a dear day, and nothing had varied before: 8 of 14 are inside.
+    report = analyze(calls_a_day(*[10] * 35, *[20] * 7))
+    assert (
+        "The last week, forecast from the days before it, was expected to cost $0.70 ($0.70 to $0.70) and cost $1.40: "
+        "an error of -50.0 %, outside the interval; of the 14 weeks before it, which overlap and were forecast in the "
+        "same way, 8 (57 %) fell inside."
+    ) in section(report, "forecast").text
+    assert metric(report, "forecast-accuracy").value == pytest.approx(50)
+    assert metric(report, "forecast-accuracy").note.endswith("it fell outside the interval.")
+
+
+@pytest.mark.parametrize(
+    ("days", "caveat"),
+    [
+        (14, "the weekday methods need three weeks of days to be tried"),
+        (21, "below four weeks of days it can only be chosen on the last week itself, so its error flatters it"),
+        (34, "fitted on 34 whole days. "),
+    ],
+)
+def test_with_fewer_than_seven_earlier_weeks_it_is_too_early_to_say_how_often_the_interval_holds(
+    days: int, caveat: str
+) -> None:
+    text = section(analyze(calls_a_day(*[3, 5] * (days // 2), *[4] * (days % 2))), "forecast").text
+    assert "it is too early to tell how often the interval holds" in text
+    assert caveat in text
+
+
+def test_a_forecast_whose_last_week_fell_outside_is_of_low_confidence() -> None:
+    # Growth by a call a day, and a last week at 1.2 times that: 59 to 65 calls are expected, 434, and 521 come.
+    report = analyze(calls_a_day(*range(10, 59), *(round(1.2 * n) for n in range(59, 66))))
+    finding = next(f for f in report.findings if f.id == "forecast-moves")
+    assert finding.confidence == "low"
+    assert re.search(r"an error of -1\d\.\d %, outside the interval\.$", finding.why_sure)
+
+
+def test_spend_that_is_heading_down_puts_no_amount_at_stake() -> None:
+    finding = next(f for f in analyze(calls_a_day(*range(66, 10, -1))).findings if f.id == "forecast-moves")
+    assert "heading down" in finding.title
+    assert (finding.usd_per_month, finding.confidence) == (None, "high")
 
 
 def test_the_last_day_counts_in_totals_and_not_in_the_forecast_while_it_is_not_over() -> None:
@@ -233,8 +336,23 @@ def test_a_log_that_begins_in_the_middle_of_a_day_leaves_it_out_of_the_forecast(
 def test_below_two_weeks_the_report_says_how_little_is_known() -> None:
     report = analyze(calls_from(steady(9)))
     assert "That is little to go by" in section(report, "forecast").text
+    assert report.answer.endswith(
+        "the next 30 days are expected to cost $1.20, the mean of 9 days carried on, too few for an interval."
+    )
     assert metric(report, "forecast-accuracy").value is None
     assert table(report, "forecast-horizons").rows[0][1:] == (Decimal("1.2"), None, None)
+
+
+def test_a_log_without_cached_tokens_has_no_cache_hit_rate() -> None:
+    rows = [{"input_tokens": 10, "call_id": "a"}, {"input_tokens": 30, "call_id": "b", "customer_id": "c2"}]
+    report = analyze(calls_from(rows))
+    assert metric(report, "cache-hit-rate").value is None
+    assert metric(report, "cache-hit-rate").note == "No call records tokens read from a cache."
+    assert "No call records tokens read from a cache." in section(report, "tokens").text
+    assert set(column(table(report, "by-customer"), "cache_hit")) == {None}
+    # One written token shows that the log records caching: then none of 40 is a rate.
+    rows[0]["cache_write_tokens"] = 1
+    assert metric(analyze(calls_from(rows)), "cache-hit-rate").value == 0
 
 
 def test_free_calls_are_reported_without_shares() -> None:
@@ -247,7 +365,14 @@ def test_a_period_is_compared_with_the_one_before_it() -> None:
     calls = calls_from(steady(20, whale=5), choice=PeriodChoice(tail="7d"))
     report = analyze(calls)
     assert metric(report, "spend").current == metric(report, "spend").value
-    assert "against the 7 days before" in report.answer
+    assert "; against the 7 days before, cost rose" in report.answer
+
+
+def test_within_a_longer_period_its_last_days_are_compared() -> None:
+    assert (
+        "; in the last 14 days, against the 14 days before, cost rose"
+        in analyze(calls_from(steady(28, whale=5))).answer
+    )
 
 
 def test_a_single_customer_and_a_single_day_are_no_finding() -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 from finops_plugin_domains.understanding.cost_change import EFFECTS, LEAF, CostChange, Movement, cost_change
-from finops_plugin_domains.understanding.movement import change_section
+from finops_plugin_domains.understanding.movement import because, change_section
 from finops_plugin_domains.understanding.price_steps import PriceSteps
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,6 +125,45 @@ def test_calls_without_tokens_or_cost_do_not_divide_by_zero() -> None:
     assert effects(change_of(two_days(rows)).total) == dollars(mix=5)
 
 
+def plain(*amounts: tuple[datetime, int]) -> list[dict]:
+    """Calls of 1M tokens on a model without a price, at their dollars."""
+    return [call(at, MILLION, cost, call_id=f"{i}", model=f"at-{cost}") for i, (at, cost) in enumerate(amounts)]
+
+
+def test_as_many_calls_on_a_dearer_model_are_a_shift_and_not_more_calls() -> None:
+    # 2 calls at $1, then 1 at $1 and 1 at $3: -$1 and +$3 of volume, with as many calls as before.
+    change = change_of(two_days(plain((BEFORE, 1), (BEFORE, 1), (NOW, 1), (NOW, 3))))
+    assert effects(change.total) == dollars(volume=2)
+    assert (change.total.from_calls, change.total.shift) == (0, 2)
+    assert because(change.total) == (
+        "mainly because of a shift of calls to dearer models, features or customers (+$2.00)"
+    )
+    assert (
+        "+$2.00 from volume (2 calls after 2: $0 from their number, +$2.00 from a shift of calls to dearer models, "
+        "features or customers)"
+    ) in change_section(change).text
+
+
+def test_volume_is_the_number_of_calls_at_their_mean_cost_and_a_shift_of_calls() -> None:
+    # 2 calls at $1 stay, and 1 at $4 comes. The means of both spans are 2 calls at $1 and half a call at $4: $4 for
+    # 2.5 calls, $1.60 each. Of the $4, one more call is $1.60, and $2.40 is that it was a dear one.
+    rows = plain((BEFORE, 1), (BEFORE, 1), (NOW, 1), (NOW, 1), (NOW, 4))
+    change = change_of(two_days(rows))
+    assert (change.total.volume, change.total.from_calls, change.total.shift) == (4, Decimal("1.6"), Decimal("2.4"))
+    # On each model there is nowhere to shift to: a call more is $4.
+    dear, cheap = change.by("model")
+    assert (dear.from_calls, dear.shift, cheap.from_calls, cheap.shift) == (4, 0, 0, 0)
+    assert because(dear, ("customer_id",)) == "mainly because of more calls (+$4.00)"
+
+
+def test_fewer_calls_are_not_the_reason_for_a_rise() -> None:
+    # 3 calls at $1, then 1 at $1 and 1 at $5. Mean calls: 2 at $1, half a one at $5, $4.50 for 2.5, $1.80 each.
+    # One call less is -$1.80; the rest of -$2 + $5 is a shift of $4.80.
+    total = change_of(two_days(plain((BEFORE, 1), (BEFORE, 1), (BEFORE, 1), (NOW, 1), (NOW, 5)))).total
+    assert (total.volume, total.from_calls, total.shift) == (3, Decimal("-1.8"), Decimal("4.8"))
+    assert "a shift of calls to dearer" in because(total)
+
+
 def test_without_a_comparison_there_is_nothing_to_split() -> None:
     assert cost_change(calls_from([{}]), [("openai", "gpt-5")]) is None
 
@@ -198,6 +237,11 @@ def test_effects_add_up_to_the_change_to_the_last_digit_along_every_dimension(ro
     for grouping in (*((d,) for d in LEAF), LEAF, ("feature_id", "provider", "model"), ()):
         movements = change.by(*grouping) if grouping else [change.total]
         assert all(m.change == m.volume + m.intensity + m.price + m.mix for m in movements)
+        for m in movements:
+            more = m.current_calls - m.previous_calls
+            assert m.from_calls * more > 0 or m.from_calls == 0
+            assert m.from_calls + m.shift == m.volume
+            assert grouping != LEAF or m.shift == 0
         for field in ("previous", "current", *EFFECTS):
             assert sum(getattr(m, field) for m in movements) == getattr(change.total, field)
 
@@ -237,7 +281,7 @@ def test_doubled_costs_double_every_effect() -> None:
     once = change_of(two_days(rows))
     twice = change_of(two_days([{**row, "cost_usd": 2 * row["cost_usd"]} for row in rows]))
     # Each leaf rounds each effect to the nano-dollar: half of one, doubled, for each of the four leaves.
-    for effect in EFFECTS:
+    for effect in (*EFFECTS, "from_calls"):
         assert abs(getattr(twice.total, effect) - 2 * getattr(once.total, effect)) <= Decimal("12e-9")
 
 

@@ -20,7 +20,7 @@ def test_a_repeating_week_is_carried_on_exactly() -> None:
     assert found.outlooks[1].lower == pytest.approx(278)
     assert found.held_back is not None
     assert found.held_back.error_percent == pytest.approx(0)
-    assert found.held_back.days_inside == 7
+    assert found.held_back.inside
 
 
 def test_equal_days_are_their_mean() -> None:
@@ -33,7 +33,8 @@ def test_equal_days_are_their_mean() -> None:
 def test_equal_days_lie_inside_an_interval_of_no_width_whatever_sums_round_to(cost: float) -> None:
     held_back = run(np.full(40, cost)).held_back
     assert held_back is not None
-    assert (held_back.days_inside, held_back.weeks_inside) == (7, held_back.weeks)
+    assert (held_back.inside, held_back.weeks, held_back.weeks_inside) == (True, 12, 12)
+    assert not any(run(np.full(n, cost)).outlooks[0].excludes(30 * cost) for n in range(14, 61))
 
 
 def test_a_straight_line_is_damped() -> None:
@@ -71,12 +72,15 @@ def test_below_two_weeks_there_is_a_rate_and_no_interval(days: int) -> None:
     assert (found.trials, found.held_back) == ((), None)
 
 
-@pytest.mark.parametrize(("days", "methods", "weeks"), [(14, 1, 0), (20, 1, 0), (21, 3, 0), (27, 3, 0), (28, 3, 1)])
-def test_a_method_is_tried_when_it_has_seen_two_weeks(days: int, methods: int, weeks: int) -> None:
-    found = run(np.tile(WEEK, 4)[:days] + np.arange(days) % 3)
+@pytest.mark.parametrize(
+    ("days", "methods", "unseen", "weeks"),
+    [(14, 1, False, 0), (20, 1, False, 0), (21, 3, False, 0), (27, 3, False, 0), (28, 3, True, 0), (35, 3, True, 7)],
+)
+def test_a_method_is_tried_when_it_has_seen_two_weeks(days: int, methods: int, unseen: bool, weeks: int) -> None:
+    found = run(np.tile(WEEK, 5)[:days] + np.arange(days) % 3)
     assert len(found.trials) == methods
     assert found.held_back is not None
-    assert found.held_back.weeks == weeks
+    assert (found.held_back.unseen, found.held_back.weeks) == (unseen, weeks)
 
 
 def test_the_held_back_week_is_not_seen_by_what_forecasts_it() -> None:
@@ -86,7 +90,53 @@ def test_the_held_back_week_is_not_seen_by_what_forecasts_it() -> None:
     assert held.forecast == pytest.approx(64)
     assert held.actual == pytest.approx(700)
     assert held.error_percent == pytest.approx((64 - 700) / 700 * 100)
-    assert held.days_inside == 0
+    assert not held.inside
+
+
+def test_days_that_do_not_vary_but_for_a_step_have_the_interval_of_the_weeks_that_were_missed() -> None:
+    # 14 days of $1, then 14 of $3. After 14 + j days their mean is 3 - 28 / (14 + j), so that the mean of all days
+    # misses the week after by 196 / (14 + j). The week has 7 + 49 / (14 + j) times the variance of a day, and the miss
+    # comes to a variance of 196^2 / (14 + j)^2 / (7 + 49 / (14 + j)) = 5488 / ((14 + j)(21 + j)).
+    found = run([1.0] * 14 + [3.0] * 14, horizons=(30,))
+    assert found.method.name == "the mean of all days"
+    held = found.held_back
+    assert held is not None
+    # Before the last week, j = 7: a single week is over, j = 0, with 5488 / (14 x 21) = 56 / 3. The 21 days have a mean
+    # of $5/3, and t is 1.325 for 80 % and 20 degrees of freedom: 35 / 3 +- 1.325 x sqrt(56 / 3 x (7 + 49 / 21)).
+    assert (held.forecast, held.actual, held.inside) == (pytest.approx(35 / 3), 21, True)
+    assert held.upper == pytest.approx(35 / 3 + 1.325 * (56 / 3 * 28 / 3) ** 0.5, rel=1e-3)
+    assert held.lower == 0
+    # After it all eight weeks are; 27 degrees of freedom have a t of 1.314, and 30 days 30 + 30^2 / 28 times the
+    # variance of a day.
+    variance = sum(5488 / ((14 + j) * (21 + j)) for j in range(8)) / 8
+    (month,) = found.outlooks
+    assert month.expected == pytest.approx(60)
+    assert month.upper == pytest.approx(60 + 1.314 * (variance * (30 + 900 / 28)) ** 0.5, rel=1e-3)
+
+
+def test_how_often_the_interval_holds_is_counted_with_what_was_known_before_each_week() -> None:
+    # 34 days of $10, then 8 of $20. The weeks that begin on days 21 to 27 cost what all before them did. Those of days
+    # 28 to 34 hold dear days, and nothing before them varied or was missed: they fall outside of intervals without a
+    # width, although a later look at the same days would have widened these. The last week begins on day 35.
+    held = run([10.0] * 34 + [20.0] * 8).held_back
+    assert held is not None
+    assert (held.weeks, held.weeks_inside) == (14, 7)
+    # The mean of 35 days, 360 / 35, carried on for a week is $72.
+    assert (held.forecast, held.actual, held.inside) == (pytest.approx(72), 140, False)
+
+
+def test_a_week_counts_as_it_was_forecast_when_it_was_the_last_whatever_came_later() -> None:
+    rng = np.random.Generator(np.random.PCG64(8))
+    y = np.tile(WEEK, 10) * (1 + np.arange(70) // 30) + rng.gamma(2, 5, 70)
+    held = {n: run(y[:n]).held_back for n in range(28, 71)}
+    inside = 0
+    for n in range(28, 71):
+        assert held[n] is not None
+        assert (held[n].weeks, held[n].weeks_inside) == (n - 28, inside)
+        inside += held[n].inside
+    assert 0 < inside < 43
+    # The method changes on the way: which one was best is not known beforehand.
+    assert len({run(y[:n]).method.name for n in range(28, 71)}) > 1
 
 
 def test_intervals_hold_as_often_as_they_say() -> None:

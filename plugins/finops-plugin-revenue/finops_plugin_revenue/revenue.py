@@ -193,17 +193,6 @@ def read_subscriptions(calls: Calls) -> Subscriptions:
     )
 
 
-def customer_revenue(calls: Calls) -> Revenue:
-    """The revenue of the analyzed period, customer by customer.
-
-    Args:
-        calls: Of a log with at least one call.
-    """
-    if calls.period is None:
-        raise ValueError("a log without calls has no period")
-    return read_subscriptions(calls).over(calls.period)
-
-
 @lru_cache(CACHED)
 def months_between(first: date, last: date) -> Fraction:
     """Days from ``first`` to ``last``, both included, as calendar months: a day is one over its month's days."""

@@ -11,8 +11,8 @@ from pydantic import NonNegativeFloat, PositiveInt
 from finops_core import Analyzer, Calls, Finding, Metric, Report, dollars, extrapolated, hookimpl, percent, plural
 from finops_plugin_domains.alignment.findings import change_findings, unallocated_finding, unsplit_finding
 from finops_plugin_domains.alignment.sections import (
-    RULES,
     detail_section,
+    how_split,
     share_of,
     shared_section,
     showback_section,
@@ -57,7 +57,7 @@ class AlignmentAnalyzer(Analyzer):
             return self.empty(calls.empty_text)
         whole, current, previous = allocations(calls, match)
         open_customers = untagged(calls, match) if whole.unallocated_calls else []
-        rule = calls.settings.shared_cost.rule
+        how = how_split(whole, calls.settings.shared_cost.rule)
         findings = []
         if whole.unallocated_calls:
             findings.append(unallocated_finding(calls, whole, open_customers))
@@ -66,14 +66,14 @@ class AlignmentAnalyzer(Analyzer):
         if current and previous:
             findings += self._changes(calls, current, previous)
         return self.report(
-            answer=_answer(whole, rule),
+            answer=_answer(whole, how),
             metrics=_metrics(whole, current, previous),
             findings=extrapolated(findings, calls.month_caveat),
             sections=(
-                statements_section(whole, current, previous, rule, self.bars),
+                statements_section(whole, current, previous, how, self.bars),
                 detail_section(whole),
                 showback_section(whole, self.bars),
-                shared_section(calls, whole),
+                shared_section(calls, whole, how),
                 unallocated_section(whole, open_customers),
                 budget_section(calls, budget_statuses(calls)),
             ),
@@ -81,7 +81,7 @@ class AlignmentAnalyzer(Analyzer):
                 "Every call is one of three: shared (it matches [shared_cost] in finops.toml), direct (it names an "
                 "organisation) or unallocated. Statements, the unallocated and shared cost that nobody carries add up "
                 "to the total, to the ninth digit.",
-                f"Shared cost is split {RULES[rule]} over the organisations with direct calls, by largest remainder at "
+                f"Shared cost is split {how} over the organisations with direct calls, by largest remainder at "
                 "nine digits. The unallocated is charged to nobody and takes no part in the split.",
                 "Allocation rate = cost that organisations pay / total cost x 100.",
                 "Showback by product and feature counts every call where it was made, shared or not.",
@@ -102,7 +102,7 @@ class AlignmentAnalyzer(Analyzer):
         )[: self.max_changes]
 
 
-def _answer(whole: Allocation, rule: str) -> str:
+def _answer(whole: Allocation, how: str) -> str:
     if not whole.statements:
         return (
             f"Nobody can be charged: none of {dollars(whole.total)} for {plural(calls_of(whole.lines), 'call')} "
@@ -118,7 +118,7 @@ def _answer(whole: Allocation, rule: str) -> str:
         f"{dollars(first.total)}{share}"
     )
     if whole.shared:
-        text += f"; {dollars(whole.shared)} of it is shared cost, split {RULES[rule]}"
+        text += f"; {dollars(whole.shared)} of it is shared cost, split {how}"
     if whole.unallocated_calls:
         missing = f"{percent(share_of(whole.unallocated, whole.total) or 0)} of cost" if whole.total else "of no cost"
         return (
@@ -160,7 +160,7 @@ def _metrics(whole: Allocation, current: Allocation | None, previous: Allocation
             "usd",
             lambda a: a.rest,
             "lower",
-            "Cost of calls without an organisation.",
+            "Cost of calls without an organisation, and shared cost that no organisation is there to carry.",
         ),
         metric("shared", "Shared cost", "usd", lambda a: a.shared, note="Calls that match [shared_cost]."),
         metric("organizations", "Organisations", "count", lambda a: len(a.statements), note="With direct calls."),

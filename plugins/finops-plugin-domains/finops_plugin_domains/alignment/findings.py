@@ -19,16 +19,21 @@ def unallocated_finding(calls: Calls, whole: Allocation, customers: Sequence[Unt
         title=(
             f"{dollars(whole.unallocated)}{f' ({percent(share)})' if share is not None else ''} cannot be charged to "
             f"anybody for want of an organisation: {plural(whole.unallocated_calls, 'call')} of "
-            f"{plural(len(customers), 'customer')}, most of all {customers[0].customer}."
+            f"{_whose(customers)}."
         ),
         who=customers[0].customer,
         usd_per_month=calls.period.per_month(whole.unallocated),
         confidence="high",
         why_sure="A sum of logged cost over calls without organization_id.",
-        action=f"Have organization_id set where these calls are made. {known_text(customers)}",
+        action=f"Have organization_id set where these calls are made. {known_text(whole, customers)}",
         section="unallocated",
         severity="warning" if whole.unallocated else "info",
     )
+
+
+def _whose(customers: Sequence[Untagged]) -> str:
+    dearest = customers[0].customer
+    return dearest if len(customers) == 1 else f"{plural(len(customers), 'customer')}, most of all {dearest}"
 
 
 def unsplit_finding(calls: Calls, whole: Allocation) -> Finding:

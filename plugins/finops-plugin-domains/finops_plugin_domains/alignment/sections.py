@@ -20,8 +20,15 @@ HOW_TO_SHARE = (
 )
 
 
+def how_split(whole: Allocation, rule: str) -> str:
+    """How shared cost is split, in words; by direct costs that are all zero it is split evenly."""
+    if rule == "by_cost" and whole.statements and not any(s.direct for s in whole.statements):
+        return "evenly, as no direct call cost anything"
+    return RULES[rule]
+
+
 def statements_section(
-    whole: Allocation, current: Allocation | None, previous: Allocation | None, rule: str, bars: int
+    whole: Allocation, current: Allocation | None, previous: Allocation | None, how: str, bars: int
 ) -> Section:
     """Each organisation's direct cost, its part of shared cost and its total, closing with what nobody pays."""
     spans = [_totals(span) for span in (current, previous) if span is not None]
@@ -55,7 +62,7 @@ def statements_section(
     table = Table.of("statements", "What each organisation pays", columns, rows, total=True, note=note)
     blocks: tuple = (table,)
     if whole.statements:
-        blocks = (_organizations(whole, rule, bars), table)
+        blocks = (_organizations(whole, how, bars), table)
     return Section(
         id="statements",
         title="Statements",
@@ -75,7 +82,7 @@ def _adding_up(whole: Allocation) -> str:
     return f"{statements} and {dollars(whole.rest)} that nobody can be charged for add up to {everything}."
 
 
-def _organizations(whole: Allocation, rule: str, bars: int) -> Chart:
+def _organizations(whole: Allocation, how: str, bars: int) -> Chart:
     top, beyond = whole.statements[:bars], whole.statements[bars:]
     names = [s.organization for s in top]
     direct, shared = [s.direct for s in top], [s.shared for s in top]
@@ -85,7 +92,7 @@ def _organizations(whole: Allocation, rule: str, bars: int) -> Chart:
         shared.append(sum((s.shared for s in beyond), Decimal(0)))
     series = [Series(name="Direct", values=tuple(direct))]
     if whole.shared:
-        series.append(Series(name=f"Shared, split {RULES[rule]}", values=tuple(shared)))
+        series.append(Series(name=f"Shared, split {how}", values=tuple(shared)))
     first = top[0]
     return Chart(
         id="cost-by-organization",
@@ -214,7 +221,7 @@ def _bars(name: str, column: str, groups: Sequence[tuple[str, list[Line]]], bars
     )
 
 
-def shared_section(calls: Calls, whole: Allocation) -> Section:
+def shared_section(calls: Calls, whole: Allocation, how: str) -> Section:
     """What is shared and how it is split, or how to say so."""
     settings = calls.settings.shared_cost
     if not settings.match:
@@ -230,7 +237,7 @@ def shared_section(calls: Calls, whole: Allocation) -> Section:
         else:
             text = (
                 f"{dollars(whole.shared)} of {plural(whole.shared_calls, 'call')} is shared cost ({which}), split "
-                f"{RULES[settings.rule]} over {plural(len(whole.statements), 'organisation')}."
+                f"{how} over {plural(len(whole.statements), 'organisation')}."
             )
     return Section(id="shared", title="Shared cost", text=text)
 
@@ -252,8 +259,11 @@ def unallocated_section(whole: Allocation, customers: Sequence[Untagged]) -> Sec
             Column(name="cost", label="Their cost", unit="usd", role="measure"),
             Column(name="organization", label="Organisation of the customer's other calls"),
         ),
-        [(u.customer, u.calls, u.cost, u.organization or "none, or several") for u in customers],
+        [(u.customer, u.calls, u.cost, u.organization) for u in customers],
         total=True,
+        note=""
+        if all(u.organization for u in customers)
+        else "An empty cell: the customer has no other calls that name an organisation, or they name more than one.",
     )
     share = share_of(whole.unallocated, whole.total)
     return Section(
@@ -262,17 +272,19 @@ def unallocated_section(whole: Allocation, customers: Sequence[Untagged]) -> Sec
         text=(
             f"Without an organisation: {plural(whole.unallocated_calls, 'call')} of "
             f"{plural(len(customers), 'customer')} for {dollars(whole.unallocated)}"
-            f"{f' ({percent(share)} of all cost)' if share is not None else ''}. {known_text(customers)}"
+            f"{f' ({percent(share)} of all cost)' if share is not None else ''}. {known_text(whole, customers)}"
         ),
         blocks=(table,),
     )
 
 
-def known_text(customers: Sequence[Untagged]) -> str:
+def known_text(whole: Allocation, customers: Sequence[Untagged]) -> str:
     """How much of the unallocated the customers' other calls could place."""
+    if all(line.organization is None for line in whole.lines):
+        return "No call of the period names an organisation."
     known = [u for u in customers if u.organization is not None]
     if not known:
-        return "Their customers' other calls do not tell where they belong."
+        return "No other calls of a customer tell where they belong: none name an organisation, or they name several."
     cost = sum((u.cost for u in known), Decimal(0))
     return (
         f"{dollars(cost)} of it is from {plural(len(known), 'customer')} whose other calls all name one organisation: "

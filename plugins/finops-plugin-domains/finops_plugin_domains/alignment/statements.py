@@ -6,6 +6,7 @@ or unallocated. Statements, the unallocated and the unsplit add up to the total 
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,10 +16,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from finops_core import COLUMNS, Calls, Settings, UsageError, nearest, split
-from finops_plugin_domains.spans import membership, reported_spans
+from finops_core import Calls, Settings, split
 
-TEXT_COLUMNS = tuple(column.name for column in COLUMNS if column.kind == "text")
+_NAMES = ("organization_id", "product_id", "feature_id")
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,8 @@ class SharedMatch:
 
     @classmethod
     def of(cls, settings: Settings) -> SharedMatch:
-        """The condition that the settings describe; without any column nothing is shared.
-
-        Raises:
-            UsageError: A column is not one of the call log's text columns.
-        """
+        """The condition that the settings describe; without any column nothing is shared."""
         match = settings.shared_cost.match
-        for column in match:
-            if column not in TEXT_COLUMNS:
-                raise UsageError(
-                    f"shared_cost.match: {column!r} is not a text column of the call log. "
-                    f"{nearest(column, TEXT_COLUMNS)}",
-                    hint="Correct the column in finops.toml and run again.",
-                )
         names = {column: f"shared_{i}" for i, column in enumerate(match)}
         parts = [f"coalesce(array_contains(${name}, {column}), false)" for column, name in names.items()]
         return cls(
@@ -134,15 +123,8 @@ def allocations(calls: Calls, match: SharedMatch) -> tuple[Allocation, Allocatio
         The allocation of the period, of the later and of the earlier span; the latter two are ``None`` without a
         comparison.
     """
-    spans = reported_spans(calls)
-    table = calls.sql(
-        f"SELECT organization_id, product_id, feature_id, {match.condition} AS shared, {membership(spans)}, "
-        "count(*) AS calls, sum(cost_usd) AS cost FROM history WHERE timestamp >= $start GROUP BY ALL",
-        start=min(span.start for span in spans),
-        **match.values,
-    )
     rule = calls.settings.shared_cost.rule
-    whole, *compared = (allocate(_lines(table.filter(table[f"in_{i}"])), rule) for i in range(len(spans)))
+    whole, *compared = (allocate(lines, rule) for lines in _lines(calls, match))
     current, previous = compared or (None, None)
     return whole, current, previous
 
@@ -168,13 +150,29 @@ def allocated_by_day(calls: Calls, match: SharedMatch, whole: Allocation) -> lis
     return [cost.get(day, Decimal(0)) for day in calls.daily_cost]
 
 
-def _lines(rows: pa.Table) -> list[Line]:
-    """Rows added up, those that differ only in the other spans that they lie in."""
-    keys = ["organization_id", "product_id", "feature_id", "shared"]
-    sums = rows.group_by(keys).aggregate([("calls", "sum"), ("cost", "sum")])
-    return [
-        Line(*values) for values in zip(*(sums[c].to_pylist() for c in (*keys, "calls_sum", "cost_sum")), strict=True)
-    ]
+def _lines(calls: Calls, match: SharedMatch) -> list[list[Line]]:
+    """The lines of each of ``calls.reported``."""
+    spans = range(len(calls.reported))
+    if not match.values:  # nothing is shared, and what was used is read for others too
+        return [_made(calls.usage(*_NAMES, span=i), itertools.repeat(False)) for i in spans]
+    every = calls.sql(
+        f"SELECT {', '.join(_NAMES)}, {match.condition} AS shared, {calls.membership}, "
+        "count(*) AS calls, sum(cost_usd) AS cost FROM history WHERE timestamp >= $start GROUP BY ALL",
+        start=calls.reported_from,
+        **match.values,
+    )
+    found = []
+    for i in spans:
+        rows = every.filter(every[f"in_{i}"]).group_by([*_NAMES, "shared"])
+        sums = rows.aggregate([("calls", "sum"), ("cost", "sum")])
+        named = sums.rename_columns({"calls_sum": "calls", "cost_sum": "cost"})
+        found.append(_made(named, named["shared"].to_pylist()))
+    return found
+
+
+def _made(rows: pa.Table, shared: Iterable[bool]) -> list[Line]:
+    names, sums = ([rows[c].to_pylist() for c in columns] for columns in (_NAMES, ("calls", "cost")))
+    return list(map(Line, *names, shared, *sums))
 
 
 def allocate(lines: Iterable[Line], rule: str) -> Allocation:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, field_validator
+from pydantic_core import PydanticCustomError
 
 from finops_core import Analyzer, Calls, Metric, Period, Report, dollars, extrapolated, hookimpl, percent, plural
 from finops_plugin_domains.optimization import prices, sections, terms
@@ -13,7 +14,9 @@ from finops_plugin_domains.optimization.billed import BilledCalls
 from finops_plugin_domains.optimization.commitment import CommitmentTerms
 from finops_plugin_domains.optimization.evidence import Demands, Evidence, Model, Use, step
 from finops_plugin_domains.optimization.findings import findings, unseen_text
+from finops_plugin_domains.optimization.phrases import between, length, ranged
 from finops_plugin_domains.optimization.potential import Potential
+from finops_plugin_domains.optimization.questions import ask, priced_target, sentence, what_if_section
 from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL, Plan
 from finops_plugin_domains.optimization.survey import Survey, survey
 from finops_plugin_domains.optimization.switches import switches
@@ -42,31 +45,26 @@ class OptimizationAnalyzer(Analyzer):
     """A task moves only to a model whose median latency is at most so many percent higher."""
     prefix_tokens: int = Field(default=1024, ge=0)
     """The least repeated prefix that counts as cacheable; most providers cache from 1,024 tokens on."""
-    batch_discount_percent: dict[str, float] | None = None
+    batch_discount_percent: dict[str, Annotated[float, Field(gt=0, lt=100)]] | None = None
     """Each provider's discount for calls sent in batches, such as ``{openai = 50}``."""
     batch_tasks: list[str] | None = None
     """The task types that can wait for a batch."""
     commitments: dict[str, CommitmentTerms] | None = None
     """Each provider's terms for committed capacity, such as ``{bedrock = {discount_percent = 30, usd_per_hour = 2}}``;
     without ``usd_per_hour`` the best commitment is looked for."""
-    what_if: dict[str, str] | None = None
-    """Questions to answer: a task type and the provider/model to price it on, such as
+    what_if: dict[str, Annotated[str, AfterValidator(priced_target)]] | None = None
+    """Questions to answer: a task type, or ``"*"`` for all calls, and the provider/model to price the calls on, such as
     ``{chat = "openai/gpt-5-mini"}``."""
     finding_percent: float = Field(default=0.5, ge=0)
     """A saving below this share of cost is shown in its table, but is not a finding."""
 
-    @model_validator(mode="after")
-    def _checked(self) -> Self:
-        least, most = self.output_percent
+    @field_validator("output_percent")
+    @classmethod
+    def _range(cls, ends: tuple[int, int]) -> tuple[int, int]:
+        least, most = ends
         if not -100 <= least <= most:
-            raise ValueError(f"output_percent {list(self.output_percent)} must be a range of changes from -100 on")
-        for provider, discount in (self.batch_discount_percent or {}).items():
-            if not 0 < discount < 100:
-                raise ValueError(f"batch_discount_percent of {provider} must be above 0 and below 100")
-        for task, target in (self.what_if or {}).items():
-            if not all(target.partition("/")):
-                raise ValueError(f"what_if of {task} must be of the form provider/model, not {target!r}")
-        return self
+            raise PydanticCustomError("range", "it must be a range of changes from -100 on, the smaller one first")
+        return ends
 
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
@@ -78,24 +76,28 @@ class OptimizationAnalyzer(Analyzer):
         demands = Demands(self.minimum_calls, self.failed_points, self.latency_percent)
         refusals = evidence.refusals(moves, demands)
         found = self._survey(calls, "calls", calls.period, moves, refusals)
-        potential = Potential(calls.period, found, found.choices(), self.commitments or {})
+        unjudged = evidence.unjudged(moves, demands, calls.catalog, self.across_providers)
+        potential = Potential(calls.period, found, found.choices(), self.commitments or {}, unjudged)
+        asked = self.what_if or {}
+        questions = ask(calls, evidence, asked, self.output_percent) if asked else ()
+        history = prices.history_text(calls.catalog, prices.first_priced(potential, evidence, asked))
         return self.report(
-            answer=self._answer(potential, evidence),
-            metrics=self._metrics(calls, potential, evidence),
-            findings=extrapolated(findings(self, calls.catalog, potential, evidence), calls.month_caveat),
+            answer=" ".join([*(sentence(q, calls.period) for q in questions), self._answer(potential, evidence)]),
+            metrics=self._metrics(calls, potential),
+            findings=extrapolated(findings(self, calls.catalog, potential, evidence, questions), calls.month_caveat),
             sections=(
                 sections.together(self, potential, evidence.total.cost),
                 switches(self, potential, evidence, refusals),
-                sections.questions(self, calls),
+                what_if_section(questions, calls.period, self.output_percent),
                 sections.caching(self, potential, evidence),
                 terms.batches(self, calls, potential),
                 terms.commitments(self, potential),
                 prices.failed(evidence.quality.failures),
-                prices.prices(calls.catalog, potential, evidence),
+                prices.prices(calls.catalog, potential, evidence, history),
             ),
             method=sections.METHOD,
             assumptions=(
-                *sections.assumptions(self, calls.catalog, potential, evidence),
+                *sections.assumptions(self, calls.catalog, potential, evidence, history),
                 *([calls.month_caveat] if calls.month_caveat else []),
             ),
             comparison=calls.comparison_text,
@@ -127,22 +129,24 @@ class OptimizationAnalyzer(Analyzer):
             return potential
         moves = {use: [model] for use, model in potential.choices.items() if model is not None}
         found = self._survey(calls, "previous", span, moves, ())
-        return Potential(span, found, potential.choices, potential.terms)
+        return Potential(span, found, potential.choices, potential.terms, potential.unjudged)
 
     def _answer(self, potential: Potential, evidence: Evidence) -> str:
         cost = evidence.total.cost
         low, high = potential.total(CAUTIOUS), potential.total(HOPEFUL)
         monthly = [dollars(potential.monthly(end)) for end in (CAUTIOUS, HOPEFUL)]
-        spent = f"{dollars(cost)} spent in {plural(potential.period.days, 'day')}"
-        if not potential.survey.matches and high <= 0:
-            return f"Nothing can be said about savings on the {spent}: no model of the log has a catalogue price."
+        on = f"on the {dollars(cost)} spent in {plural(potential.period.days, 'day')}"
+        if low <= 0 and potential.incomparable:
+            return f"Nothing can be said about savings {on}: {potential.incomparable}."
         if high <= 0:
-            unseen = unseen_text(evidence)
-            return f"No saving was found on the {spent}{': ' if unseen else ''}{unseen}."
+            unseen = unseen_text(potential, evidence)
+            return f"No saving was found {on}{': ' if unseen else ''}{unseen}."
         if low <= 0:
-            return f"At most {monthly[1]} a month could be saved on the {spent}; none of it is certain."
-        share = f"{percent(100 * low / cost)} to {percent(100 * high / cost)}" if cost else "a share that is unknown"
-        text = f"Between {monthly[0]} and {monthly[1]} a month could be saved, {share} of spend"
+            unseen = f" ({potential.unjudged})" if potential.unjudged else ""
+            return f"On hopeful assumptions {monthly[1]} a month could be saved {on}; none of it is certain{unseen}."
+        share = ranged(percent(100 * low / cost), percent(100 * high / cost))
+        range_ = between(*monthly)
+        text = f"{range_[0].upper()}{range_[1:]} a month could be saved, {share} of spend"
         if not potential.switches:
             return f"{text}."
         use, target, outcome = potential.switches[0]
@@ -151,55 +155,55 @@ class OptimizationAnalyzer(Analyzer):
             f"{dollars(potential.period.per_month(outcome.saving(CAUTIOUS)))} a month or more."
         )
 
-    def _metrics(self, calls: Calls, potential: Potential, evidence: Evidence) -> tuple[Metric, ...]:
+    def _metrics(self, calls: Calls, potential: Potential) -> tuple[Metric, ...]:
         spans = [(potential, potential.period)]
         if calls.comparison is not None:
             current, previous = calls.comparison.current, calls.comparison.previous
             spans += [(potential, current), (self._covering(calls, potential, previous), previous)]
-        # Nothing found is no saving of zero where the log did not let anybody look.
-        blind = not (evidence.has_alternatives or evidence.has_sessions or self.commitments or self.batch_tasks)
-        unknown = potential.total(HOPEFUL) <= 0 and (blind or not potential.survey.matches)
+        same = " The days before are judged with the same switches." if calls.comparison is not None else ""
 
-        def metric(measure: Callable[[Potential, Period], Any], known: bool = True, **fields: Any) -> Metric:
-            values = [measure(of, span) if known else None for of, span in spans]
+        def metric(measure: Callable[[Potential, Period], Any], unknown: str = "", **fields: Any) -> Metric:
+            values = [None if unknown else measure(of, span) for of, span in spans]
             value, now, before = [*values, None, None][:3]
             return Metric(value=value, current=now, previous=before, **fields)
 
-        hopeful = potential.coin(HOPEFUL, potential.period)
+        cautious, hopeful = potential.unknown(CAUTIOUS), potential.unknown(HOPEFUL)
         return (
             metric(
                 lambda of, span: of.monthly(CAUTIOUS, span),
-                not unknown,
+                cautious,
                 id="savings",
                 label="Savings found",
                 unit="usd",
                 home=3,
-                note=f"A month, at the cautious end: {sections.length(self.output_percent[1])}. Nothing here measures "
-                "the quality of answers.",
+                note=f"Unknown: {cautious}."
+                if cautious
+                else f"A month, at the cautious end: {length(self.output_percent[1])}. Nothing here measures the "
+                f"quality of answers.{same}",
             ),
             metric(
                 lambda of, span: of.monthly(HOPEFUL, span),
-                not unknown,
-                id="savings-at-most",
-                label="Savings at most",
+                hopeful,
+                id="savings-hopeful",
+                label="Savings, hopeful end",
                 unit="usd",
-                note=f"A month, at the hopeful end: {sections.length(self.output_percent[0])}, every repeated prefix "
-                "read from the cache, no failed call billed.",
+                note=f"Unknown: {hopeful}."
+                if hopeful
+                else f"A month: {length(self.output_percent[0])}, every repeated prefix read from the cache, no failed "
+                f"call billed. No maximum: measures are not stacked on one call.{same}",
             ),
             metric(
                 lambda of, span: of.coin(CAUTIOUS, span),
-                not unknown,
+                cautious,
                 id="coin",
                 label="COIN",
                 unit="percent",
                 better="higher",
                 note="Cost Optimization Index Number = (1 - savings / cost) x 100, with the cautious savings; "
                 + (
-                    "unknown: the log does not say enough to look for savings."
-                    if unknown
-                    else "unknown without cost."
-                    if hopeful is None
-                    else f"{percent(hopeful)} with the hopeful ones."
+                    f"unknown: {cautious}."
+                    if cautious
+                    else f"{percent(potential.coin(HOPEFUL, potential.period) or 0)} with the hopeful ones."
                 ),
             ),
             metric(

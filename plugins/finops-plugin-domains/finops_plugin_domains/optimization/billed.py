@@ -161,9 +161,9 @@ class BilledCalls:
         )
         use = pc.index_in(table["use"], value_set=pa.array(self._uses, pa.uint64())).to_numpy()
         small = use.astype(np.min_scalar_type(len(self._uses)))  # sorts fast
-        order = pa.array(np.argsort(small, kind="stable"))
+        order = np.argsort(small, kind="stable")
         ends = np.cumsum(np.bincount(use, minlength=len(self._uses))).tolist()
-        return _Batch({name: _numbers(table[name].take(order).combine_chunks()) for name in _COLUMNS}, ends)
+        return _Batch({name: _numbers(table[name].combine_chunks())[order] for name in _COLUMNS}, ends)
 
 
 def _numbers(values: pa.Array) -> npt.NDArray[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from finops_core import Calls
+from finops_core import Calls, Catalog, plural
 from finops_plugin_domains.service import MODEL, TASK_MODEL, Quality, Service, quality_of
 
 Model = tuple[str, str]
@@ -108,6 +108,27 @@ class Evidence:
             )
             for use in self.records
         }
+
+    def unjudged(
+        self, moves: Mapping[Use, Sequence[Model]], demands: Demands, catalog: Catalog, across_providers: bool
+    ) -> str:
+        """Why this log lets nobody judge any switch of model, as a clause; empty if it does."""
+        if not self.has_tasks:
+            return "no call names its task, so no other model can be judged by this log"
+        if not self.has_alternatives:
+            return "no task ran on two models, so there is no other model to judge"
+        possible = [(use, model) for use, models in moves.items() for model in models]
+        if not possible and not across_providers:
+            return (
+                "no task ran on two models of the same provider, so there is no other model to judge "
+                "(across_providers allows those of others)"
+            )
+        priced = [(use, model) for use, model in possible if catalog.knows(*use[1:]) and catalog.knows(*model)]
+        if not priced:
+            return "no task ran on two models with a catalogue price, so there is no other model to judge"
+        if all(self.records[(use[0], *model)].calls < demands.calls for use, model in priced):
+            return f"no other model had the {plural(demands.calls, 'call')} of the same task that it takes to judge it"
+        return ""
 
     def refusals(self, moves: Mapping[Use, Sequence[Model]], demands: Demands) -> dict[tuple[Use, Model], str]:
         """Why tasks should not be moved to some of the models they might move to."""

@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from finops_core import Catalog, Finding, count, dollars, listing, percent, plural
-from finops_plugin_domains.optimization.evidence import Evidence, step
+from finops_plugin_domains.optimization.commitment import Commitment
+from finops_plugin_domains.optimization.evidence import Evidence, Model, step
+from finops_plugin_domains.optimization.phrases import length, ranged
 from finops_plugin_domains.optimization.potential import Potential
 from finops_plugin_domains.optimization.prices import unpriced_text
+from finops_plugin_domains.optimization.questions import Question, what_if_findings
 from finops_plugin_domains.optimization.repricing import Match
 from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL
-from finops_plugin_domains.optimization.sections import length
 from finops_plugin_domains.service import Failures
 
 if TYPE_CHECKING:
@@ -28,8 +30,9 @@ def findings(
     catalog: Catalog,
     potential: Potential,
     evidence: Evidence,
+    questions: Sequence[Question],
 ) -> tuple[Finding, ...]:
-    """What to act on, the most dollars first; with nothing to act on, what was checked."""
+    """What was asked, then what to act on, the most dollars first; with nothing to act on, what was checked."""
     worth = evidence.total.cost * Decimal(str(analyzer.finding_percent)) / 100
     found = [
         *_switches(analyzer, potential, evidence, worth),
@@ -39,7 +42,10 @@ def findings(
         *_failed(evidence.quality.failures, potential, worth),
     ]
     found.sort(key=lambda f: (-(f.usd_per_month or 0), f.id))
-    return (*(found or [_nothing(potential, evidence)]), *_mismatches(potential), *_unpriced(catalog, evidence))
+    log = [*_mismatches(potential), *_unpriced(catalog, potential, evidence)]
+    if not found and not (log and potential.incomparable):
+        found.append(_nothing(potential, evidence, asked=bool(questions)))
+    return (*what_if_findings(questions, potential.period), *found, *log)
 
 
 def _switches(
@@ -57,11 +63,11 @@ def _switches(
             if now.p50 is None or other.p50 is None
             else f", median {other.p50 / 1000:.1f} s (now {now.p50 / 1000:.1f} s)"
         )
-        low, high = (dollars(month(outcome.saving(end))) for end in (CAUTIOUS, HOPEFUL))
+        saving = ranged(*(dollars(month(outcome.saving(end))) for end in (CAUTIOUS, HOPEFUL)))
         found.append(
             Finding(
                 id=f"switch-{i + 1}",
-                title=f"Moving {step(use, target)} would save {low} to {high} a month, if its answers are good enough.",
+                title=f"Moving {step(use, target)} would save {saving} a month, if its answers are good enough.",
                 who=f"{use[0]} on {use[2]}",
                 usd_per_month=month(outcome.saving(CAUTIOUS)),
                 confidence="medium" if tried and use[1] == target[0] else "low",
@@ -120,27 +126,53 @@ def _batches(potential: Potential, worth: Decimal) -> list[Finding]:
 
 def _commitments(analyzer: OptimizationAnalyzer, potential: Potential, worth: Decimal) -> list[Finding]:
     found = []
-    for i, provider in enumerate(sorted(analyzer.commitments or {})):
-        commitment = potential.commitment(provider, CAUTIOUS)
-        if commitment is None or commitment.saving < worth or commitment.saving <= 0:
+    for i, provider in enumerate(sorted(analyzer.commitments or {}), 1):
+        first, later = potential.commitment(provider), potential.commitment(provider, CAUTIOUS)
+        if first is not None and first.saving < 0:
+            finding = _losing(i, provider, first, potential, "on the period's usage")
+        elif later is not None and later.saving < 0:
+            finding = _losing(i, provider, later, potential, "once the other savings are made")
+        elif later is not None and later.saving > 0:
+            finding = _paying(i, provider, later, potential)
+        else:
             continue
-        monthly = potential.period.per_month(commitment.saving)
-        found.append(
-            Finding(
-                id=f"commitment-{i + 1}",
-                title=f"Committing {dollars(commitment.usd_per_hour)} an hour to {provider} would save "
-                f"{dollars(monthly)} a month, after the other savings.",
-                who=provider,
-                usd_per_month=monthly,
-                confidence="medium",
-                why_sure="Hour by hour on the period's usage less the cautious savings: "
-                f"{percent(commitment.used_percent)} of what it covers is used, it breaks even at "
-                f"{percent(commitment.break_even_percent)}. Usage to come may differ.",
-                action="Commit after the model switches are decided, not before: they lower what there is to cover.",
-                section="commitment",
-            )
-        )
+        if finding.usd_per_month >= potential.period.per_month(worth):
+            found.append(finding)
     return found
+
+
+def _paying(i: int, provider: str, commitment: Commitment, potential: Potential) -> Finding:
+    monthly = potential.period.per_month(commitment.saving)
+    return Finding(
+        id=f"commitment-{i}",
+        title=f"Committing {dollars(commitment.usd_per_hour)} an hour to {provider} would save {dollars(monthly)} a "
+        "month, after the other savings.",
+        who=provider,
+        usd_per_month=monthly,
+        confidence="medium",
+        why_sure="Hour by hour on the period's usage less the cautious savings: "
+        f"{percent(commitment.used_percent)} of what it covers is used, it breaks even at "
+        f"{percent(commitment.break_even_percent)}. Usage to come may differ.",
+        action="Commit after the model switches are decided, not before: they lower what there is to cover.",
+        section="commitment",
+    )
+
+
+def _losing(i: int, provider: str, commitment: Commitment, potential: Potential, when: str) -> Finding:
+    monthly = potential.period.per_month(-commitment.saving)
+    return Finding(
+        id=f"commitment-{i}",
+        title=f"Committing {dollars(commitment.usd_per_hour)} an hour to {provider} would cost {dollars(monthly)} a "
+        f"month more than it saves, {when}.",
+        who=provider,
+        usd_per_month=monthly,
+        confidence="medium",
+        why_sure=f"Hour by hour {percent(commitment.used_percent)} of what it covers is used; it breaks even at "
+        f"{percent(commitment.break_even_percent)}. Usage to come may differ.",
+        action="Do not commit to this amount; without usd_per_hour the best amount is looked for.",
+        section="commitment",
+        severity="warning",
+    )
 
 
 def _failed(failures: Sequence[Failures], potential: Potential, worth: Decimal) -> list[Finding]:
@@ -168,74 +200,78 @@ def _failed(failures: Sequence[Failures], potential: Potential, worth: Decimal) 
     ]
 
 
-def unseen_text(evidence: Evidence) -> str:
+def unseen_text(potential: Potential, evidence: Evidence) -> str:
     """What could not be looked for, because the log does not say enough."""
-    missing = []
-    if not evidence.has_tasks:
-        missing.append("no call names its task, so no other model can be judged by this log")
-    elif not evidence.has_alternatives:
-        missing.append("no task ran on two models, so there is no other model to judge")
+    missing = [potential.unjudged]
     if not evidence.has_sessions:
         missing.append("no call names its session, so repeated prefixes cannot be seen")
-    return "; ".join(missing)
+    return "; ".join(filter(None, missing))
 
 
-def _nothing(potential: Potential, evidence: Evidence) -> Finding:
+def _nothing(potential: Potential, evidence: Evidence, *, asked: bool) -> Finding:
     calls = sum(match.calls for match in potential.survey.matches.values())
-    unseen = unseen_text(evidence)
+    unseen = unseen_text(potential, evidence)
     return Finding(
         id="nothing",
         title=f"Nothing worth acting on can be seen in {plural(calls, 'call')} with a catalogue price."
         if unseen
         else f"Nothing worth acting on was found: {plural(calls, 'call')} with a catalogue price "
         f"{'was' if calls == 1 else 'were'} checked for cheaper models, repeated prefixes and billed failures.",
-        confidence="low" if not calls or unseen else "high",
-        why_sure=f"Not everything could be looked for: {unseen}."
-        if unseen
-        else "Every such call was priced again."
-        if calls
-        else "No call could be priced.",
+        confidence="low" if unseen else "high",
+        why_sure=f"Not everything could be looked for: {unseen}." if unseen else "Every such call was priced again.",
         action="Send task_type and session_id with every call."
         if not (evidence.has_tasks and evidence.has_sessions)
         else "Ask what another model would cost with what_if."
-        if not evidence.has_alternatives
+        if potential.unjudged and not asked
+        else "Nothing more can be looked for in this log."
+        if potential.unjudged
         else "Nothing to do. Widen the search with across_providers, or set batch and commitment terms.",
         section="together",
-        severity="info" if unseen or not calls else "good",
+        severity="info" if unseen else "good",
     )
 
 
 def _mismatches(potential: Potential) -> list[Finding]:
-    """What models are logged at other prices than the catalogue's, provider by provider."""
+    """What models are logged at other prices than the catalogue's: one finding for all providers billed alike."""
     scaled: dict[str, list[str]] = {}
     for (provider, model), factor in sorted(potential.survey.factors.items()):
         if factor != 1:
             scaled.setdefault(provider, []).append(model)
-    found = []
-    for i, (provider, models) in enumerate(scaled.items(), 1):
+    alike: dict[str, tuple[list[Model], Match]] = {}
+    for provider, models in scaled.items():
         match = Match()
         for model in models:
             match.merge(potential.survey.matches[provider, model])
-        ratio = match.logged / match.catalogue
-        found.append(
-            Finding(
-                id=f"mismatch-{i}",
-                title=f"Calls to {listing(models)} of {provider} are logged at {ratio:.2f} times the catalogue's "
-                "prices.",
-                who=provider,
-                confidence="high",
-                why_sure=f"{count(match.near)} of {plural(match.calls, 'billed call')} are within 1 % of the "
-                "catalogue.",
-                action="Check the contract or the invoice against the log; set your own prices under "
-                f"[catalog.models.{provider}] if they differ from the list.",
-                section="prices",
-                severity="warning" if ratio > 1 else "info",
-            )
-        )
-    return found
+        names, together = alike.setdefault(f"{match.logged / match.catalogue:.2f}", ([], Match()))
+        names += [(provider, model) for model in models]
+        together.merge(match)
+    return [_mismatch(i, *found) for i, found in enumerate(alike.values(), 1)]
 
 
-def _unpriced(catalog: Catalog, evidence: Evidence) -> list[Finding]:
+def _mismatch(number: int, models: Sequence[Model], match: Match) -> Finding:
+    providers = sorted({provider for provider, _ in models})
+    if len(providers) == 1:
+        which = f"{listing([model for _, model in models])} of {providers[0]}"
+    else:
+        which = f"{plural(len(models), 'model')} of {listing(providers)}"
+    free = not match.logged
+    return Finding(
+        id=f"mismatch-{number}",
+        title=f"Calls to {which} are logged "
+        + ("without any cost." if free else f"at {match.logged / match.catalogue:.2f} times the catalogue's prices."),
+        who=listing(providers),
+        confidence="high",
+        why_sure=f"{count(match.near)} of {plural(match.calls, 'billed call')} are within 1 % of the catalogue.",
+        action="Write cost_usd with every call, or let finops import price a file that has no costs."
+        if free
+        else "Check the contract or the invoice against the log; set your own prices under "
+        f"[catalog.models.{providers[0] if len(providers) == 1 else 'PROVIDER'}] if they differ from the list.",
+        section="prices",
+        severity="warning" if free or match.logged > match.catalogue else "info",
+    )
+
+
+def _unpriced(catalog: Catalog, potential: Potential, evidence: Evidence) -> list[Finding]:
     text = unpriced_text(catalog, evidence)
     if not text:
         return []
@@ -247,5 +283,6 @@ def _unpriced(catalog: Catalog, evidence: Evidence) -> list[Finding]:
             why_sure="The catalogue does not know these names.",
             action="Set their input and output prices under [catalog.models.PROVIDER.MODEL] in finops.toml.",
             section="prices",
+            severity="info" if potential.survey.matches else "warning",
         )
     ]

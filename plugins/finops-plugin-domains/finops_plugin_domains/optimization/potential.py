@@ -13,7 +13,7 @@ from finops_core import Period, usd
 from finops_plugin_domains.optimization.commitment import Commitment, CommitmentTerms, commit
 from finops_plugin_domains.optimization.evidence import Model, Use
 from finops_plugin_domains.optimization.repricing import dollars_of
-from finops_plugin_domains.optimization.savings import ENDS, MEASURES, Outcome
+from finops_plugin_domains.optimization.savings import CAUTIOUS, ENDS, MEASURES, Outcome
 from finops_plugin_domains.optimization.survey import Survey
 
 
@@ -29,12 +29,14 @@ class Potential:
         survey: What each measure saves.
         choices: The model that each task on a model moves to; ``None`` leaves it.
         terms: What providers offer for a commitment.
+        unjudged: Why no switch of model could be judged, as a clause; empty if one could.
     """
 
     period: Period
     survey: Survey
     choices: Mapping[Use, Model | None]
     terms: Mapping[str, CommitmentTerms]
+    unjudged: str = ""
 
     @cached_property
     def chosen(self) -> dict[Use, Outcome]:
@@ -75,6 +77,22 @@ class Potential:
     def sum_alone(self, end: int) -> Decimal:
         """What everything would save if nothing overlapped."""
         return sum((self.alone(end, measure) for measure in MEASURES), Decimal(0)) + self.committed(None)
+
+    @property
+    def incomparable(self) -> str:
+        """Why no call can be compared with the catalogue, as a clause; empty if one can."""
+        if not self.cost(self.period):
+            return "by the log no call cost anything"
+        return "" if self.survey.matches else "no model of the log has a catalogue price"
+
+    def unknown(self, end: int) -> str:
+        """Why the savings at an end cannot be told, as a clause; empty if they can.
+
+        That nothing was found is no saving of zero where the log did not let anybody look.
+        """
+        if self.total(CAUTIOUS) > 0:
+            return ""
+        return self.incomparable or ("" if self.total(end) > 0 else self.unjudged)
 
     def per_day(self, end: int) -> list[Decimal]:
         """What each day would have saved, commitments left out."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 
 from finops_core import Catalog, Column, Section, Table, dollars, listing, plural
-from finops_plugin_domains.optimization.evidence import Evidence
+from finops_plugin_domains.optimization.evidence import Evidence, Model
+from finops_plugin_domains.optimization.phrases import scaled_by
 from finops_plugin_domains.optimization.potential import Potential
-from finops_plugin_domains.optimization.repricing import dollars_of, scaled
+from finops_plugin_domains.optimization.questions import ALL, parted
+from finops_plugin_domains.optimization.repricing import dollars_of
 from finops_plugin_domains.service import Failures
 
 
@@ -19,12 +21,17 @@ def failed(found: Sequence[Failures]) -> Section:
     cost = sum((f.cost for f in found), Decimal(0))
     if not n:
         return Section(id="failed", title="Failed calls that were billed", text="No call of the period failed.")
+    text = f"{plural(n, 'call')} failed; none of them was billed."
+    if billed:
+        text = (
+            f"{plural(n, 'call')} failed; {plural(billed, 'of them was', 'of them were')} billed, for {dollars(cost)}. "
+            "How much of it can be avoided the log does not say: none of it is counted at the cautious end, all of it "
+            "at the hopeful one."
+        )
     return Section(
         id="failed",
         title="Failed calls that were billed",
-        text=f"{plural(n, 'call')} failed; {plural(billed, 'of them was', 'of them were')} billed, for "
-        f"{dollars(cost)}. How much of it can be avoided the log does not say: none of it is counted at the cautious "
-        "end, all of it at the hopeful one.",
+        text=text,
         blocks=(
             Table.of(
                 "failed-table",
@@ -44,8 +51,8 @@ def failed(found: Sequence[Failures]) -> Section:
     )
 
 
-def prices(catalog: Catalog, potential: Potential, evidence: Evidence) -> Section:
-    """How the catalogue's prices agree with the log, model by model."""
+def prices(catalog: Catalog, potential: Potential, evidence: Evidence, history: str) -> Section:
+    """How the catalogue's prices agree with the log, model by model; ``history`` is what it knows of dates."""
     rows = []
     for model, use in evidence.models.items():
         match = potential.survey.matches.get(model)
@@ -59,7 +66,7 @@ def prices(catalog: Catalog, potential: Potential, evidence: Evidence) -> Sectio
                 None if match is None else float(potential.survey.factors[model]),
             )
         )
-    texts = (scaling_text(potential), unpriced_text(catalog, evidence), history_text(catalog, evidence))
+    texts = (scaling_text(potential), unpriced_text(catalog, evidence), history)
     return Section(
         id="prices",
         title="Prices: the catalogue against the log",
@@ -87,18 +94,17 @@ def prices(catalog: Catalog, potential: Potential, evidence: Evidence) -> Sectio
 
 def scaling_text(potential: Potential) -> str:
     """Which models' savings are scaled to the logged prices, and by how much."""
-    scaling = [
-        f"{model} ({provider}) by {_decimals(factor)}"
-        for (provider, model), factor in sorted(potential.survey.factors.items())
-        if factor != 1
-    ]
-    if not potential.survey.matches:
+    matches = potential.survey.matches
+    if not matches:
         return "No billed call has a catalogue price."
-    if not scaling:
+    if not any(match.logged for match in matches.values()):
+        return "No billed call is logged with a cost, so no saving can be told in dollars of the log."
+    scaled = scaled_by(potential.survey.factors)
+    if not scaled:
         return "At least 95 % of each model's calls are logged within 1 % of the catalogue, so no saving is scaled."
     return (
         "Where under 95 % of a model's calls are logged within 1 % of the catalogue, its savings are scaled by "
-        f"logged / catalogue: {listing(scaling)}."
+        f"logged / catalogue: {scaled}."
     )
 
 
@@ -112,26 +118,47 @@ def unpriced_text(catalog: Catalog, evidence: Evidence) -> str:
     return f"Without a catalogue price, and left out of switches and caching: {listing(names)}." if names else ""
 
 
-def history_text(catalog: Catalog, evidence: Evidence) -> str:
-    """What the catalogue knows of prices over time: undated prices, and calls before its first change."""
-    early, undated, dated = [], 0, 0
-    for (provider, model), use in sorted(evidence.models.items()):
-        if not catalog.knows(provider, model):
-            continue
-        changes = catalog.changes(provider, model)
-        dated += bool(changes)
-        undated += not changes
-        if changes and use.first.date() < changes[0]:
-            early.append(f"{model} ({provider}, before {changes[0]})")
+def first_priced(potential: Potential, evidence: Evidence, what_if: Mapping[str, str]) -> dict[Model, datetime]:
+    """The first call that is priced on each model: its own, one that a switch moves to it, or one asked about."""
+    used = [(model, service.first) for model, service in evidence.models.items()]
+    used += [(model, evidence.records[use].first) for use, model, _ in potential.switches]
+    used += [
+        (parted(target), record.first)
+        for asked, target in what_if.items()
+        for (task, *_), record in evidence.records.items()
+        if asked in (ALL, task)
+    ]
+    first: dict[Model, datetime] = {}
+    for model, moment in used:
+        first[model] = min(moment, first.get(model, moment))
+    return first
+
+
+def history_text(catalog: Catalog, first: Mapping[Model, datetime]) -> str:
+    """What the catalogue knows of prices over time: single prices, prices by time of day, calls before its history.
+
+    Args:
+        catalog: Prices.
+        first: The first call that is priced on each model.
+    """
+    known = [model for model in sorted(first) if catalog.knows(*model)]
+    fixed = sum(not catalog.changes(*model) and not catalog.daily_changes(*model) for model in known)
+    daily, early = [], []
+    for provider, model in known:
+        changes, times_of_day = catalog.changes(provider, model), catalog.daily_changes(provider, model)
+        if times_of_day:
+            at = listing([f"{moment:%H:%M}" for moment in times_of_day])
+            daily.append(f"The price of {model} ({provider}) changes at {at} UTC each day.")
+        if changes and first[provider, model].date() < changes[0]:
+            early.append(f"{model} ({provider}) before {changes[0]}")
     texts = []
-    if undated:
+    if fixed == len(known) > 0:
+        texts.append("The catalogue has a single price for all dates of each model priced here.")
+    elif fixed:
         texts.append(
-            f"The catalogue has one price, without dates, for {undated} of {plural(undated + dated, 'model')}."
+            f"The catalogue has a single price for all dates of {fixed} of the {len(known)} models priced here."
         )
+    texts += daily
     if early:
-        texts.append(f"Calls before its history are priced at the earliest price it has: {listing(early)}.")
+        texts.append(f"Calls before the catalogue's history are priced at the earliest price it has: {listing(early)}.")
     return " ".join(texts)
-
-
-def _decimals(factor: Fraction) -> str:
-    return f"{scaled(Decimal(1), factor):.4f}"

@@ -6,10 +6,10 @@ a call cost serves to check the catalogue against (:class:`Match`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +76,9 @@ class Match:
 class WhatIf:
     """What a period would have cost if a task had run on another model.
 
-    Dollars of the catalogue at each call's date, calls of models without a price left out on both sides.
+    Prices are the catalogue's at each call's date on both sides. Where under 95 % of the calls to a model are logged
+    within 1 % of the catalogue, the amounts of its calls are scaled by logged / catalogue, on both sides alike, unless
+    the log has no costs at all. Calls of models without a price are left out on both sides.
 
     Attributes:
         task: The task; ``None`` for all calls.
@@ -87,8 +89,8 @@ class WhatIf:
         calls: Billed calls that were priced again.
         unpriced_calls: Billed calls of the task on models without a price.
         unpriced_cost: What those cost, by the log.
-        match: How the log's costs agree with the catalogue's on the calls priced again.
-        now: What the calls cost on the models they ran on.
+        factors: Logged dollars for a catalogue dollar, by provider and model that the calls ran on.
+        now: What the calls cost on the models they ran on, dollars.
         low: What they cost on the other model with the fewest output tokens assumed.
         same: With as many output tokens as logged.
         high: With the most.
@@ -102,21 +104,17 @@ class WhatIf:
     calls: int
     unpriced_calls: int
     unpriced_cost: Decimal
-    match: Match
+    factors: Mapping[tuple[str, str], Fraction]
     now: Decimal
     low: Decimal
     same: Decimal
     high: Decimal
     period_cost: Decimal
 
-    @cached_property
+    @property
     def saving(self) -> tuple[Decimal, Decimal]:
-        """What the switch saves, from (most output) to (least), negative if it costs more.
-
-        Where under 95 % of the calls are logged within 1 % of the catalogue, scaled by logged / catalogue.
-        """
-        factor = self.match.factor
-        return scaled(self.now - self.high, factor), scaled(self.now - self.low, factor)
+        """What the switch saves, from (most output) to (least), negative if it costs more."""
+        return self.now - self.high, self.now - self.low
 
     @property
     def period_range(self) -> tuple[Decimal, Decimal]:
@@ -131,6 +129,7 @@ def what_if(
     provider: str,
     model: str,
     output_percent: tuple[int, int] = (-20, 20),
+    billed: BilledCalls | None = None,
 ) -> WhatIf:
     """What the period would have cost if a task had run on another model, call by call.
 
@@ -143,6 +142,7 @@ def what_if(
         provider: Of the model to price the calls on.
         model: As in the log or the catalogue; the log need not use it.
         output_percent: The change of the number of output tokens to assume, from and to, in percent.
+        billed: The billed calls of the period, so that several questions read them once.
 
     Raises:
         UnknownPriceError: The model has no price.
@@ -154,41 +154,46 @@ def what_if(
     catalog = calls.catalog
     if not catalog.knows(provider, model):
         raise UnknownPriceError(provider, model)
-    match, low, same, high, unpriced_calls, unpriced = Match(), 0, 0, 0, 0, 0
-    for group, tasks in BilledCalls(calls):
-        if task is not None:
-            if task not in tasks:
-                continue
-            group = group.take(tasks[task])
-        if not catalog.knows(group.provider, group.model):
-            unpriced_calls += len(group.us)
-            unpriced += int(group.logged.sum())
+    matches: dict[tuple[str, str], Match] = {}
+    # Of the calls that ran on a model: how many, and nano-dollars now, with the least, the same and the most output.
+    sums: dict[tuple[str, str], Int64s] = {}
+    unpriced_calls, unpriced = 0, 0
+    for group, tasks in billed or BilledCalls(calls):
+        name = group.provider, group.model
+        rows = slice(0, len(group.us)) if task is None else tasks.get(task, slice(0, 0))
+        if not catalog.knows(*name):
+            unpriced_calls += rows.stop - rows.start
+            unpriced += int(group.logged[rows].sum())
             continue
-        match.add(group.logged, group.cost(catalog, group.provider, group.model))
-        costs = group.cost(catalog, provider, model, (least, 0, most)).sum(axis=1).tolist()
-        low, same, high = low + costs[0], same + costs[1], high + costs[2]
+        # All calls to a model tell how it is billed, whatever their task, as in the rest of the report.
+        own = group.cost(catalog, *name)
+        matches.setdefault(name, Match()).add(group.logged, own)
+        if rows.stop > rows.start:
+            then = group.take(rows).cost(catalog, provider, model, (least, 0, most)).sum(axis=1)
+            sums[name] = sums.get(name, 0) + np.array([rows.stop - rows.start, own[rows].sum(), *then])
+    period_cost = usd(calls.rows("SELECT sum(cost_usd) AS cost FROM calls")[0]["cost"] or 0)
+    factors = {name: matches[name].factor if period_cost else Fraction(1) for name in sums}
+    now, low, same, high = (
+        dollars_of(round(sum((factors[name] * int(of[i]) for name, of in sums.items()), Fraction(0))))
+        for i in range(1, 5)
+    )
     return WhatIf(
         task,
         provider,
         model,
         output_percent,
-        match.calls,
+        sum(int(of[0]) for of in sums.values()),
         unpriced_calls,
         dollars_of(unpriced),
-        match,
-        dollars_of(match.catalogue),
-        dollars_of(low),
-        dollars_of(same),
-        dollars_of(high),
-        usd(calls.rows("SELECT sum(cost_usd) AS cost FROM calls")[0]["cost"] or 0),
+        factors,
+        now,
+        low,
+        same,
+        high,
+        period_cost,
     )
 
 
 def dollars_of(nanos: int) -> Decimal:
     """Nano-dollars as dollars."""
     return usd(Decimal(nanos).scaleb(-9))
-
-
-def scaled(amount: Decimal, factor: Fraction) -> Decimal:
-    """A catalogue amount in logged dollars, rounded half-even to nine digits."""
-    return dollars_of(round(Fraction(amount) * factor * 10**9))

@@ -64,9 +64,9 @@ class Bins:
         bins: Int64s = (us - start) // (86_400_000_000 // self.per_day)
         return bins
 
-    def count(self, us: Int64s) -> None:
-        """Count calls at these moments."""
-        self.amounts += np.bincount(self.of(us), minlength=len(self.amounts))
+    def count(self, stretches: Int64s) -> None:
+        """Count calls in these stretches."""
+        self.amounts += np.bincount(stretches, minlength=len(self.amounts))
 
     def within(self, span: Period) -> Int64s:
         """The amounts of the stretches of a span."""

@@ -89,7 +89,7 @@ class _Surveyor:
     factors: Mapping[Model, Fraction]
 
     def survey(self, billed: Iterable[tuple[ModelCalls, Tasks]]) -> Survey:
-        found = Survey(Bins(self.period), Bins(self.period), Bins(self.period))
+        found = Survey(self._bins(), self._bins(), self._bins())
         for calls, tasks in billed:
             self._model(found, calls, tasks)
         return found
@@ -102,11 +102,11 @@ class _Surveyor:
         if self.catalog.knows(calls.provider, calls.model):
             own = calls.cost(self.catalog, calls.provider, calls.model)
             found.matches.setdefault((calls.provider, calls.model), Match()).add(calls.logged, own)
-            found.priced.count(calls.us)
-            found.near.count(calls.us[is_near(calls.logged, own)])
+            found.priced.count(bins)
+            found.near.count(bins[is_near(calls.logged, own)])
         savings = self._unswitched(calls, tasks, own)
         if "failed" in savings:
-            np.add.at(found.failed.amounts, found.failed.of(calls.us), savings["failed"])
+            np.add.at(found.failed.amounts, bins, savings["failed"])
         for task, rows in tasks.items():
             alone = {measure: amounts[rows] for measure, amounts in savings.items()}
             self._task(found, (task, calls.provider, calls.model), calls.take(rows), own[rows], bins[rows], alone)

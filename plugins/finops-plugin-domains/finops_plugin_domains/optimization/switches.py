@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from finops_core import Axis, Breakdown, Chart, Column, Section, Series, Table, dollars, plural
 from finops_plugin_domains.optimization.evidence import Evidence, Model, Use
+from finops_plugin_domains.optimization.phrases import length
 from finops_plugin_domains.optimization.potential import Potential
 from finops_plugin_domains.optimization.prices import scaling_text
 from finops_plugin_domains.optimization.repricing import dollars_of
 from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL, Outcome
-from finops_plugin_domains.optimization.sections import length
 
 if TYPE_CHECKING:
     from finops_plugin_domains.optimization.analyzer import OptimizationAnalyzer
@@ -58,7 +58,9 @@ def _text(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Eviden
         "on a sample before moving a task."
     )
     if not potential.switches:
-        text = f"No task has a cheaper model to move to. {text}"
+        why = potential.incomparable or potential.unjudged
+        found = f"No switch can be judged: {why}" if why else "No task has a cheaper model to move to"
+        text = f"{found}. {text}"
     if evidence.without_task:
         text += (
             f" {plural(evidence.without_task, 'call')} without a task type cannot be judged, and stay where they are."
@@ -141,7 +143,7 @@ def _table(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evide
         ),
         rows,
         total=True,
-        note="Cost now is the catalogue's. " + scaling_text(potential),
+        note="Cost now is the catalogue's, in dollars of the log like the savings. " + scaling_text(potential),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from finops_core import Calls, Column, Section, Table, dollars, listing, percent, plural
+from finops_core import Calls, Column, Section, Table, dollars, listing, nearest, percent, plural
 from finops_plugin_domains.optimization.potential import Potential
 from finops_plugin_domains.optimization.repricing import dollars_of
 from finops_plugin_domains.optimization.savings import CAUTIOUS
@@ -81,11 +81,15 @@ def commitments(analyzer: OptimizationAnalyzer, potential: Potential) -> Section
     rows, notes = [], []
     for provider, terms in sorted(analyzer.commitments.items()):
         found = potential.commitment(provider)
+        if provider not in potential.survey.logged:
+            notes.append(f"{provider} is not in the log. {nearest(provider, potential.survey.logged)}")
+            continue
         if found is None:
             notes.append(
                 f"{provider}: too few hours have any usage for a commitment at {terms.discount_percent:g} % off."
             )
             continue
+        later = potential.commitment(provider, CAUTIOUS)
         rows.append(
             (
                 provider,
@@ -96,6 +100,7 @@ def commitments(analyzer: OptimizationAnalyzer, potential: Potential) -> Section
                 found.on_demand,
                 found.committed,
                 found.saving,
+                None if later is None else later.saving,
             )
         )
         result = f"saves {dollars(found.saving)}" if found.saving >= 0 else f"costs {dollars(-found.saving)} more"
@@ -106,7 +111,7 @@ def commitments(analyzer: OptimizationAnalyzer, potential: Potential) -> Section
         )
     table = Table.of(
         "commitment-table",
-        "Commitments on the hours of the period, before other savings",
+        "Commitments on the hours of the period",
         (
             Column(name="provider", label="Provider", role="dimension", dimension="provider"),
             Column(name="discount", label="Discount", unit="percent"),
@@ -116,8 +121,12 @@ def commitments(analyzer: OptimizationAnalyzer, potential: Potential) -> Section
             Column(name="on-demand", label="Cost without", unit="usd", role="measure"),
             Column(name="committed", label="Cost with", unit="usd", role="measure"),
             Column(name="saving", label="Saved", unit="usd", role="measure"),
+            Column(name="later", label="Saved after other savings", unit="usd", role="measure"),
         ),
         rows,
         total=True,
+        note="Other savings, at their cautious end, leave less to cover; a negative saving is a loss.",
     )
+    if any(row[-1] is not None and row[-1] < 0 for row in rows):
+        notes.append("Among the savings of this report only commitments that pay after the others count.")
     return Section(id="commitment", title=title, text=" ".join(notes), blocks=(table,) if rows else ())

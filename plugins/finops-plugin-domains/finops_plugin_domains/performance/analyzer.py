@@ -24,11 +24,24 @@ from finops_core import (
 )
 from finops_plugin_domains.performance import sections
 from finops_plugin_domains.performance.frontier import Beaten, beaten, comparable, slowness, unbeaten
-from finops_plugin_domains.service import MODEL, Quality, Service, Services, duration, quality_of
+from finops_plugin_domains.performance.when import times_of, when_section
+from finops_plugin_domains.service import (
+    FEWEST_FOR_P95,
+    FEWEST_FOR_P99,
+    MODEL,
+    Quality,
+    Service,
+    Services,
+    duration,
+    quality_of,
+)
 from finops_plugin_domains.understanding.breakdown import label, named
+from finops_plugin_domains.wording import begin, some_of
 
 MOST_FINDINGS = 3
 """Of one kind; the tables hold the rest."""
+
+ONLY_JUDGED = "the only call that can be judged"
 
 ERROR_SIGMA = 4.0
 """A model fails more often than the others only beyond this many standard deviations of their difference."""
@@ -60,12 +73,12 @@ class PerformanceAnalyzer(Analyzer):
         quality = quality_of(calls)
         services = quality.services
         (total,) = services[()]
-        times = sections.times_of(calls)
+        times = times_of(calls)
         candidates = comparable(services[MODEL], self.min_calls)
         losses = beaten(services, self.min_calls, self.margin_percent)
         findings = [
             *self._sla(services, calls.period, calls.settings),
-            *self._slow(services, calls.period),
+            *self._slow(services),
             *self._failing(services, calls.period),
             *_failed_cost(total, calls.period, self.failed_cost_percent),
             *self._beaten(losses, calls.period),
@@ -79,13 +92,13 @@ class PerformanceAnalyzer(Analyzer):
                 sections.frontier_section(candidates, unbeaten(candidates), losses, self.min_calls),
                 sections.error_section(services, quality.failures),
                 sections.sla_section(services, calls.settings),
-                sections.when_section(times),
+                when_section(times),
             ),
             method=_METHOD,
             assumptions=_assumptions(total),
             comparison=calls.comparison_text,
             headline="p95-latency",
-            sparkline=tuple(p95 for _, _, p95 in times.days),
+            sparkline=tuple(p95 for _, _, p95 in times.days if p95 is not None),
         )
 
     def _sla(self, services: Services, period: Period, settings: Settings) -> list[Finding]:
@@ -95,13 +108,16 @@ class PerformanceAnalyzer(Analyzer):
             return []
         worst = max(services[MODEL], key=lambda s: (s.missed, str(s.names)))
         promised = bool(sla.model_fields_set)
-        why = f"{plural(total.missed, 'call')} of {count(total.judged)} failed or took longer"
+        level = f"the {'' if promised else 'default '}service level of {duration(sla.latency_ms)}"
+        why = f"{begin(some_of(total.missed, total.judged, 'call'))} failed or took longer"
+        share = "all" if worst.missed == total.missed else f"{percent(worst.missed / total.missed * 100, 0)} of the"
         return [
             Finding(
                 id="sla-missed",
-                title=f"{percent(total.sla_percent)} of calls kept the {'' if promised else 'default '}service level "
-                f"of {duration(sla.latency_ms)}, the target is {percent(sla.target_percent)}; "
-                f"{percent(worst.missed / total.missed * 100, 0)} of the misses are calls to {label(worst.names)}.",
+                title=f"{begin(ONLY_JUDGED)}, to {label(worst.names)}, missed {level}."
+                if total.judged == 1
+                else f"{percent(total.sla_percent)} of calls kept {level}, the target is "
+                f"{percent(sla.target_percent)}; {share} misses are calls to {label(worst.names)}.",
                 who=label(worst.names),
                 usd_per_month=period.per_month(total.missed_cost) if promised else None,
                 confidence="high" if promised and total.judged >= self.min_calls else "low",
@@ -116,18 +132,17 @@ class PerformanceAnalyzer(Analyzer):
             )
         ]
 
-    def _slow(self, services: Services, period: Period) -> list[Finding]:
+    def _slow(self, services: Services) -> list[Finding]:
         slow = [(s, f) for s, f in slowness(services, self.min_calls) if f >= self.slow_factor]
         return [
             Finding(
                 id=f"slow-{i}",
                 title=f"{label(s.names)} takes {factor:.1f} times as long as other models at the same tasks: half of "
-                f"its calls take more than {duration(s.p50 or 0)}, one in twenty more than {duration(s.p95 or 0)}.",
+                f"its calls take {_at_least(s)}.",
                 who=label(s.names),
-                usd_per_month=period.per_month(s.cost),
                 confidence="high",
-                why_sure=f"Median latency of {plural(s.timed, 'call')}, task by task; the dollars are what the model "
-                "costs.",
+                why_sure=f"Median latency of {plural(s.timed, 'call')}, task by task. The model cost "
+                f"{dollars(s.cost)} in the period; what waiting for it costs is not in the log.",
                 action=f"Use {label(s.names)} where nobody waits for the answer, and a faster model where somebody "
                 "does.",
                 section="speed",
@@ -248,29 +263,39 @@ def _failed_cost(total: Service, period: Period, least_percent: float) -> list[F
 
 def _answer(total: Service, candidates: list[Service], settings: Settings) -> str:
     sla = settings.sla
-    if total.p50 is None or total.p95 is None:
+    if total.p50 is None:
         parts = ["Speed cannot be judged, since no successful call has a known latency"]
-    elif total.timed < sections.FEWEST_FOR_P95:
+    elif total.timed == 1:
+        parts = [f"The only successful call with a known latency took {duration(total.p50)}"]
+    elif total.p95 is None:
         parts = [f"The median of {plural(total.timed, 'successful call')} is {duration(total.p50)}"]
     else:
-        parts = [
-            f"Half of the calls take more than {duration(total.p50)} and one in twenty more than {duration(total.p95)}"
-        ]
+        parts = [f"Half of the calls take {_at_least(total)}"]
     if len(candidates) > 1:
-        fast = min(candidates, key=lambda s: (s.p50, str(s.names)))
-        cheap = min(candidates, key=lambda s: (s.cost_per_1k_tokens, str(s.names)))
-        parts.append(f"{label(fast.names)} is fastest ({_terms(fast)})")
-        parts.append(
-            f"{label(cheap.names)} is cheapest ({_terms(cheap)})" if cheap is not fast else "which is also cheapest"
-        )
-    if total.sla_percent is not None:
+        fast = min(candidates, key=sections.speed)
+        cheap = min(candidates, key=lambda s: (s.cost_per_1k_tokens, *sections.speed(s)))
+        if cheap is fast:
+            parts.append(f"{label(fast.names)} is fastest and cheapest ({_terms(fast)})")
+        else:
+            parts.append(f"{label(fast.names)} is fastest ({_terms(fast)})")
+            parts.append(f"{label(cheap.names)} is cheapest ({_terms(cheap)})")
+    if total.judged == 1:
+        kept = "kept" if total.on_time else "missed"
+        parts.append(f"{ONLY_JUDGED} {kept} the service level of {duration(sla.latency_ms)}")
+    elif total.sla_percent is not None:
         parts.append(
             f"{percent(total.sla_percent)} of calls kept the service level of {duration(sla.latency_ms)} "
             f"(target {percent(sla.target_percent)})"
         )
-    failed = f"{percent(total.error_percent)} failed" if total.failed else "no call failed"
-    parts.append(f"{failed}, which cost {dollars(total.failed_cost)}" if total.failed else failed)
+    failed = "it failed" if total.calls == 1 else f"{percent(total.error_percent)} failed"
+    parts.append(f"{failed}, which cost {dollars(total.failed_cost)}" if total.failed else "no call failed")
     return "; ".join(parts) + "."
+
+
+def _at_least(s: Service) -> str:
+    """How long half of the calls take, and one in twenty where that is known."""
+    tail = "" if s.p95 is None else f", and one in twenty {duration(s.p95)} or more"
+    return f"{duration(s.p50 or 0)} or more{tail}"
 
 
 def _terms(s: Service) -> str:
@@ -281,8 +306,22 @@ def _metrics(total: Service, quality: Quality, settings: Settings) -> list[Metri
     now, before = quality.current, quality.previous
     fields = (
         ("p50-latency", "p50 latency", "p50", "ms", "lower", "The median latency of successful calls."),
-        ("p95-latency", "p95 latency", "p95", "ms", "lower", "19 of 20 successful calls were at most this slow."),
-        ("p99-latency", "p99 latency", "p99", "ms", "lower", "99 of 100 successful calls were at most this slow."),
+        (
+            "p95-latency",
+            "p95 latency",
+            "p95",
+            "ms",
+            "lower",
+            f"19 of 20 successful calls were at most this slow; known from {FEWEST_FOR_P95} calls on.",
+        ),
+        (
+            "p99-latency",
+            "p99 latency",
+            "p99",
+            "ms",
+            "lower",
+            f"99 of 100 successful calls were at most this slow; known from {FEWEST_FOR_P99} calls on.",
+        ),
         (
             "tokens-per-second",
             "Output speed",
@@ -335,7 +374,7 @@ def _assumptions(total: Service) -> tuple[str, ...]:
 
 _METHOD = (
     "Latency is that of successful calls with a known latency; percentiles are interpolated between neighbouring "
-    "calls.",
+    f"calls, p95 from {FEWEST_FOR_P95} calls on and p99 from {FEWEST_FOR_P99} on.",
     "Tokens per second = output tokens / latency, both added up over the calls; the wait for the first token counts.",
     "Service level kept = successful calls within the latency of [sla] / (successful calls with a known latency + "
     "failed calls).",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from finops_core import (
     Axis,
     Breakdown,
-    Calls,
     Chart,
     Column,
     Point,
@@ -22,14 +22,18 @@ from finops_core import (
     plural,
 )
 from finops_plugin_domains.performance.frontier import Beaten
-from finops_plugin_domains.service import MODEL, TIMED, Failures, Names, Service, Services, duration
+from finops_plugin_domains.service import (
+    FEWEST_FOR_P95,
+    FEWEST_FOR_P99,
+    MODEL,
+    Failures,
+    Names,
+    Service,
+    Services,
+    duration,
+)
 from finops_plugin_domains.understanding.breakdown import LABELS, MOST_BARS, dimension_columns, label
-
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONDAY = "2026-01-05"
-
-FEWEST_FOR_P95 = 20
-"""Calls below which a 95th percentile is not worth showing: one in twenty is less than one."""
+from finops_plugin_domains.wording import are, begin, some_of
 
 _BY = (MODEL, ("provider",), ("task_type",))
 
@@ -38,7 +42,7 @@ def speed_section(services: Services) -> Section:
     """Latency, speed, failures and cost by model, provider and task."""
     (total,) = services[()]
     timed = sorted((s for s in services[MODEL] if s.timed), key=lambda s: (-s.timed, str(s.names)))[:MOST_BARS]
-    timed.sort(key=lambda s: (s.p50, str(s.names)))
+    timed.sort(key=speed)
     tables = tuple(_table(group, services[group]) for group in _BY)
     if not timed:
         return Section(
@@ -48,11 +52,8 @@ def speed_section(services: Services) -> Section:
             blocks=tables,
         )
     fast, slow = timed[0], timed[-1]
-    text = f"Over {plural(total.timed, 'successful call')}, p50 is {duration(total.p50 or 0)}"
-    if total.timed >= FEWEST_FOR_P95:
-        text += f", p95 {duration(total.p95 or 0)} and p99 {duration(total.p99 or 0)}"
-    text += "."
-    if fast is not slow:
+    text = f"{_latency_text(total)}."
+    if fast.p50 != slow.p50:
         text += (
             f" {label(fast.names)} answers fastest (median {duration(fast.p50 or 0)}), {label(slow.names)} slowest "
             f"({duration(slow.p50 or 0)})."
@@ -62,7 +63,8 @@ def speed_section(services: Services) -> Section:
         kind="bar",
         title="How long do models take?",
         takeaway=text,
-        description=f"Median and 95th percentile of the latency of {plural(len(timed), 'model')}, fastest first.",
+        description=f"Median and 95th percentile of the latency of {plural(len(timed), 'model')}, fastest first; a "
+        f"model with fewer than {FEWEST_FOR_P95} timed calls has no 95th percentile.",
         x=Axis(label="Model"),
         y=Axis(label="Latency", unit="ms"),
         categories=tuple(label(s.names) for s in timed),
@@ -73,6 +75,21 @@ def speed_section(services: Services) -> Section:
         breakdowns=(_by_model(timed, lambda s: (s.p50, s.p95)),),
     )
     return Section(id="speed", title="How fast are the models?", text=text, blocks=(chart, *tables))
+
+
+def speed(s: Service) -> tuple[float, Decimal | float, str]:
+    """What sorts timed calls of models, the fastest first; of equally fast models the cheapest."""
+    cost = s.cost_per_1k_tokens
+    return s.p50 or 0.0, math.inf if cost is None else cost, str(s.names)
+
+
+def _latency_text(total: Service) -> str:
+    """The percentiles of at least one timed call that are known."""
+    if total.timed == 1:
+        return f"The only successful call with a known latency took {duration(total.p50 or 0)}"
+    known = [f"p50 is {duration(total.p50 or 0)}"]
+    known += [f"{name} {duration(ms)}" for name, ms in (("p95", total.p95), ("p99", total.p99)) if ms is not None]
+    return f"Over {plural(total.timed, 'successful call')}, {listing(known)}"
 
 
 def _by_model(services: Sequence[Service], values: Callable[[Service], tuple[float | None, ...]]) -> Breakdown:
@@ -102,7 +119,9 @@ def _table(group: tuple[str, ...], services: Sequence[Service]) -> Table:
             (
                 *s.names,
                 s.calls,
-                *((s.p50, s.p95, s.p99)),
+                s.p50,
+                s.p95,
+                s.p99,
                 s.tokens_per_second,
                 s.cost,
                 s.cost_per_1k_tokens,
@@ -113,7 +132,8 @@ def _table(group: tuple[str, ...], services: Sequence[Service]) -> Table:
             for s in services
         ],
         total=True,
-        note="Percentiles and speed are of successful calls with a known latency.",
+        note="Percentiles and speed are of successful calls with a known latency; p95 is shown from "
+        f"{FEWEST_FOR_P95} of them on, p99 from {FEWEST_FOR_P99} on.",
     )
 
 
@@ -134,11 +154,12 @@ def frontier_section(
     if len(candidates) == 1:
         text = f"Only {best[0]} has {plural(min_calls, 'call')} or more: there is nothing to compare it with."
     else:
-        text = (
-            f"No other model is both cheaper and faster than {listing(sorted(best))}. The other "
-            f"{len(candidates) - len(best)} of {len(candidates)} are beaten by one of them over all tasks; the table "
-            "says at which tasks."
-        )
+        others = len(candidates) - len(best)
+        text = f"No other model is both cheaper and faster than {listing(sorted(best))}."
+        if others:
+            which = "; the table says at which tasks" if losses else ""
+            beaten = f"{some_of(others, len(candidates), 'model')} {are(others)} beaten by one of them over all tasks"
+            text += f" {begin(beaten)}{which}."
     chart = Chart(
         id="cost-against-latency",
         kind="scatter",
@@ -244,9 +265,8 @@ def sla_section(services: Services, settings: Settings) -> Section:
     judged = [s for s in services[MODEL] if s.judged]
     below = [s for s in judged if (s.sla_percent or 0) < target]
     text = (
-        f"{rule}: {total.on_time:,} of {plural(total.judged, 'call')} did ({percent(total.sla_percent)}, target "
-        f"{percent(target)}). {len(below)} of {plural(len(judged), 'model')} "
-        f"{'is' if 1 in (len(below), len(judged)) else 'are'} below the target."
+        f"{rule}: {some_of(total.on_time, total.judged, 'call')} did ({percent(total.sla_percent)}, target "
+        f"{percent(target)}). {begin(some_of(len(below), len(judged), 'model'))} {are(len(below))} below the target."
     )
     shown = sorted(judged, key=lambda s: (-s.judged, str(s.names)))[:MOST_BARS]
     shown.sort(key=lambda s: (s.sla_percent, str(s.names)))
@@ -254,7 +274,8 @@ def sla_section(services: Services, settings: Settings) -> Section:
         id="sla-by-model",
         kind="bar",
         title="Which models keep the service level?",
-        takeaway=f"{label(shown[0].names)} keeps it least often ({percent(shown[0].sla_percent or 0)}).",
+        takeaway=f"{label(shown[0].names)} keeps it {'least often, ' if len(shown) > 1 else ''}for "
+        f"{percent(shown[0].sla_percent or 0)} of its calls.",
         description=f"Share of calls within the service level for {plural(len(shown), 'model')}, lowest first, "
         f"against the target of {percent(target)}.",
         x=Axis(label="Model"),
@@ -289,101 +310,4 @@ def _sla_table(group: tuple[str, ...], services: Sequence[Service]) -> Table:
         ],
         total=True,
         note="Judged are failed calls, which missed it, and successful calls with a known latency.",
-    )
-
-
-@dataclass(frozen=True)
-class Times:
-    """When calls are made, and how slow they are then.
-
-    Attributes:
-        days: Day, median and 95th percentile of every day with timed calls, in order; milliseconds.
-        hours: The 95th percentile of every hour of the week (weekday from Monday = 0, hour) with enough timed calls.
-        calls: Calls of every hour of the week that has some; filled where no latency is known at all.
-    """
-
-    days: list[tuple[str, float, float]]
-    hours: dict[tuple[int, int], float]
-    calls: dict[tuple[int, int], int]
-
-
-# dayofweek counts from 0 in one SQL dialect and from 1 in another; the difference to a Monday does not.
-_HOUR = f"(dayofweek(timestamp) - dayofweek(DATE '{MONDAY}') + 7) % 7 AS weekday, hour(timestamp) AS hour"
-
-
-def times_of(calls: Calls) -> Times:
-    """Latency by day and by hour of the week."""
-    days, hours, made = [], {}, {}
-    for row in calls.rows(
-        f"""
-        WITH timed AS (
-            SELECT date_trunc('day', timestamp) AS day, {_HOUR}, latency_ms FROM calls WHERE {TIMED}
-        )
-        SELECT day, weekday, hour, count(*) AS calls,
-            percentile_cont($quantiles) WITHIN GROUP (ORDER BY latency_ms) AS latency
-        FROM timed GROUP BY GROUPING SETS ((day), (weekday, hour))
-        """,
-        quantiles=[0.5, 0.95],
-    ):
-        p50, p95 = row["latency"]
-        if row["day"] is not None:
-            days.append((row["day"].date().isoformat(), p50, p95))
-        elif row["calls"] >= FEWEST_FOR_P95:
-            hours[row["weekday"], row["hour"]] = p95
-    if not days:
-        rows = calls.rows(f"SELECT {_HOUR}, count(*) AS calls FROM calls GROUP BY 1, 2")
-        made = {(row["weekday"], row["hour"]): row["calls"] for row in rows}
-    return Times(sorted(days), hours, made)
-
-
-def when_section(times: Times) -> Section:
-    """Latency by day, and by hour of the week; the number of calls where no latency is known."""
-    title = "When is it slow?"
-    if not times.days:
-        return Section(
-            id="when",
-            title=title,
-            text="No successful call has a known latency; shown is when calls are made.",
-            blocks=(_heatmap(times.calls, "Calls", "count", "number of calls"),),
-        )
-    text = "Hours are UTC."
-    if times.hours:
-        (day, hour), slowest = min(times.hours.items(), key=lambda item: (-item[1], item[0]))
-        (low_day, low_hour), fastest = min(times.hours.items(), key=lambda item: (item[1], item[0]))
-        text += (
-            f" p95 is highest on {WEEKDAYS[day]} at {hour:02d}:00 ({duration(slowest)}) and lowest on "
-            f"{WEEKDAYS[low_day]} at {low_hour:02d}:00 ({duration(fastest)})."
-        )
-    else:
-        text += f" No hour of the week has {FEWEST_FOR_P95} timed calls, so none has a 95th percentile worth showing."
-    line = Chart(
-        id="latency-per-day",
-        kind="line",
-        title="How did latency develop?",
-        description=f"Median and 95th percentile of the latency of {plural(len(times.days), 'day')}.",
-        x=Axis(label="Day", unit="date"),
-        y=Axis(label="Latency", unit="ms"),
-        categories=tuple(day for day, _, _ in times.days),
-        series=(
-            Series(name="p50", values=tuple(p50 for _, p50, _ in times.days)),
-            Series(name="p95", values=tuple(p95 for _, _, p95 in times.days)),
-        ),
-    )
-    heat = _heatmap(times.hours, "p95 latency", "ms", "95th percentile of the latency")
-    return Section(id="when", title=title, text=text, blocks=(line, heat) if times.hours else (line,))
-
-
-def _heatmap(hours: Mapping[tuple[int, int], float], name: str, unit: str, what: str) -> Chart:
-    return Chart(
-        id="hours-of-the-week",
-        kind="heatmap",
-        title=f"{name} by hour of the week",
-        description=f"The {what} for each hour (UTC) of each weekday; an empty cell has none, or too few to tell.",
-        x=Axis(label="Hour (UTC)"),
-        y=Axis(label=name, unit=unit),
-        categories=tuple(f"{hour:02d}:00" for hour in range(24)),
-        series=tuple(
-            Series(name=weekday, values=tuple(hours.get((day, hour)) for hour in range(24)))
-            for day, weekday in enumerate(WEEKDAYS)
-        ),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
@@ -11,23 +13,19 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from finops_core import (
     Analyzer,
     Calls,
-    Column,
-    Finding,
     Metric,
     Period,
     Report,
-    Section,
-    Table,
     dollars,
+    extrapolated,
     hookimpl,
-    listing,
     percent,
     plural,
 )
 from finops_plugin_domains.budget_report import budget_findings, budget_section
 from finops_plugin_domains.budgets import BudgetStatus, budget_statuses
 from finops_plugin_domains.realtime.anomalies import Incident, find_unusual, merge_incidents
-from finops_plugin_domains.realtime.churn import Stopped, find_decline, find_stopped, in_span, latest_tiers
+from finops_plugin_domains.realtime.churn import Stopped, find_decline, find_stopped, latest_tiers, told_in
 from finops_plugin_domains.realtime.churn_report import (
     decline_finding,
     decline_section,
@@ -47,7 +45,8 @@ from finops_plugin_domains.realtime.incident_report import (
     incidents_per_day,
     span_text,
 )
-from finops_plugin_domains.realtime.scoring import Score, score_bursts, score_churn, simulated_customers
+from finops_plugin_domains.realtime.score_report import score_section
+from finops_plugin_domains.wording import some_of
 
 METRICS: tuple[tuple[str, str, str, str], ...] = (
     ("anomalies", "Anomalies", "count", "Incidents: unusual hours of a customer that belong together."),
@@ -63,6 +62,10 @@ METRICS: tuple[tuple[str, str, str, str], ...] = (
     ),
 )
 """Id, label, unit and note of each metric."""
+
+
+StoppedIn = Callable[[Period], list[Stopped] | None]
+"""Who stopped in a span; ``None`` where that cannot be told."""
 
 
 class RealtimeAnalyzer(Analyzer):
@@ -114,34 +117,36 @@ class RealtimeAnalyzer(Analyzer):
         silent = find_stopped(
             calls, use, tiers, false_alarms=self.churn_false_alarms, min_silence_days=self.min_silence_days
         )
-        stopped = in_span(silent, calls.period)
+        stopped_in = partial(told_in, silent, calls.now - timedelta(days=self.min_silence_days))
+        stopped = stopped_in(calls.period)
         decline = find_decline(
-            calls, use, tiers, silent, min_percent=self.decline_percent, false_alarms=self.false_alarms
+            calls, use, tiers, silent or (), min_percent=self.decline_percent, false_alarms=self.false_alarms
         )
         budgets = budget_statuses(calls)
-        today = calls.now.date()
         spend = use.spend(calls.period)
 
-        findings: list[Finding] = incident_findings(incidents, self.false_alarms) or [nothing_unusual(incidents)]
+        # Without hours tested on calls, no incident means that hardly anything was looked at.
+        known = bool(everywhere) or unusual.hours_tested > 0
+        findings = [*extrapolated(incident_findings(incidents, self.false_alarms), calls.month_caveat)]
+        if not findings:
+            findings.append(nothing_unusual(incidents, self.min_days))
         if stopped:
             findings.append(stopped_finding(stopped))
         if decline.customers:
             findings.append(decline_finding(decline))
-        findings += budget_findings(budgets, today)
+        findings += budget_findings(calls, budgets)
         sections = [
-            incident_section(incidents, spend),
-            stopped_section(stopped, len(use.customers), self.min_silence_days, use.hours),
+            incident_section(incidents, spend, self.min_days),
+            stopped_section(silent, stopped, len(use.customers), self.min_silence_days),
             decline_section(decline, self.decline_percent),
             budget_section(calls, budgets),
         ]
-        scores = _scores(calls, found, stopped)
-        if scores:
-            sections.append(_score_section(scores))
+        score = score_section(calls, use, everywhere, silent or (), self.min_days)
+        if score:
+            sections.append(score)
         return self.report(
             answer=self._answer(incidents, stopped, budgets, spend),
-            metrics=self._metrics(
-                calls, use, everywhere if unusual.tested else None, silent if self._silence_shows(use) else None
-            ),
+            metrics=_metrics(calls, use, everywhere if known else None, stopped_in),
             findings=tuple(findings),
             sections=tuple(sections),
             method=self._method(incidents),
@@ -149,14 +154,15 @@ class RealtimeAnalyzer(Analyzer):
                 "Times are UTC; now is the last accepted call of the period.",
                 "The log is complete up to its last call: a missing export looks like customers who stopped.",
                 "Revenue at risk is the price of a customer's latest known tier; an unknown one is listed, not priced.",
-                *([calls.month_caveat] if calls.month_caveat else []),
             ),
             comparison=calls.comparison_text,
             headline="anomalies",
-            sparkline=incidents_per_day(incidents),
+            sparkline=incidents_per_day(incidents) if known else (),
         )
 
-    def _answer(self, incidents: Incidents, stopped: list[Stopped], budgets: list[BudgetStatus], spend: Decimal) -> str:
+    def _answer(
+        self, incidents: Incidents, stopped: list[Stopped] | None, budgets: list[BudgetStatus], spend: Decimal
+    ) -> str:
         unusual = incidents.unusual
         if incidents.found:
             top, group = incidents.by_customer()[0]
@@ -170,50 +176,30 @@ class RealtimeAnalyzer(Analyzer):
                 else f"One incident, of {top} {span_text(incidents.found[0])}, cost {dollars(incidents.extra)} more "
                 f"than expected{share}"
             )
-        elif unusual.tested:
+        elif unusual.hours_tested:
             first = (
                 f"Nothing unusual in {plural(unusual.hours_tested, 'customer-hour')} checked for too many calls "
                 f"and {unusual.cost_hours_tested:,} for too high a cost per call"
+            )
+        elif unusual.cost_hours_tested:
+            first = (
+                f"Too many calls cannot be told before a customer's calls span {plural(self.min_days, 'day')}; the "
+                f"cost per call was checked in {plural(unusual.cost_hours_tested, 'customer-hour')}, and none was "
+                "unusual"
             )
         else:
             first = f"Nothing can be called unusual before a customer's calls span {plural(self.min_days, 'day')}"
         parts = [first]
         if stopped:
             parts.append(f"{plural(len(stopped), 'customer')} stopped calling ({revenue_text(stopped)})")
-        elif not self._silence_shows(incidents.use):
-            parts.append("the log is too short to tell who stopped calling")
+        elif stopped is None:
+            parts.append("there are too few days to tell who stopped calling")
         else:
             parts.append("nobody stopped calling")
         trouble = [b for b in budgets if b.runs_out is not None]
         if trouble:
-            parts.append(f"{len(trouble)} of {plural(len(budgets), 'budget')} will not last the month")
+            parts.append(f"{some_of(len(trouble), len(budgets), 'budget')} will not last the month")
         return "; ".join(parts) + "."
-
-    def _silence_shows(self, use: HourlyUse) -> bool:
-        """Whether the log is long enough to tell a customer who stopped from one who pauses."""
-        return use.hours > 24 * self.min_silence_days
-
-    def _metrics(
-        self, calls: Calls, use: HourlyUse, everywhere: list[Incident] | None, silent: list[Stopped] | None
-    ) -> tuple[Metric, ...]:
-        comparison = calls.comparison
-        whole = _numbers(calls.period, use, everywhere, silent)
-        current = _numbers(comparison.current, use, everywhere, silent) if comparison else {}
-        previous = _numbers(comparison.previous, use, everywhere, silent) if comparison else {}
-        return tuple(
-            Metric(
-                id=name,
-                label=label,
-                value=whole[name],
-                unit=unit,
-                current=current.get(name),
-                previous=previous.get(name),
-                better="lower",
-                note=note,
-                home=4 if name == "anomalies" else 0,
-            )
-            for name, label, unit, note in METRICS
-        )
 
     def _method(self, incidents: Incidents) -> tuple[str, ...]:
         tests = incidents.unusual.hours_tested + incidents.unusual.cost_hours_tested
@@ -241,13 +227,34 @@ class RealtimeAnalyzer(Analyzer):
         )
 
 
-def _numbers(
-    span: Period, use: HourlyUse, everywhere: list[Incident] | None, silent: list[Stopped] | None
-) -> dict[str, Any]:
+def _metrics(
+    calls: Calls, use: HourlyUse, everywhere: list[Incident] | None, stopped_in: StoppedIn
+) -> tuple[Metric, ...]:
+    comparison = calls.comparison
+    whole = _numbers(calls.period, use, everywhere, stopped_in)
+    current = _numbers(comparison.current, use, everywhere, stopped_in) if comparison else {}
+    previous = _numbers(comparison.previous, use, everywhere, stopped_in) if comparison else {}
+    return tuple(
+        Metric(
+            id=name,
+            label=label,
+            value=whole[name],
+            unit=unit,
+            current=current.get(name),
+            previous=previous.get(name),
+            better="lower",
+            note=note,
+            home=4 if name == "anomalies" else 0,
+        )
+        for name, label, unit, note in METRICS
+    )
+
+
+def _numbers(span: Period, use: HourlyUse, everywhere: list[Incident] | None, stopped_in: StoppedIn) -> dict[str, Any]:
     """The values of :data:`METRICS` over a span; what could not be tested is unknown (``None``), not none."""
     numbers: dict[str, Any] = dict.fromkeys(name for name, *_ in METRICS)
-    if silent is not None:
-        stopped = in_span(silent, span)
+    stopped = stopped_in(span)
+    if stopped is not None:
         numbers |= {"stopped": len(stopped), "revenue_at_risk": revenue_at_risk(stopped)}
     if everywhere is None:
         return numbers
@@ -260,59 +267,3 @@ def _numbers(
         "anomaly_rate": 100 * extra / spend if spend else None,
         "anomalous_customers": len({i.customer for i in incidents}),
     }
-
-
-def _scores(calls: Calls, found: list[Incident], stopped: list[Stopped]) -> dict[str, Score]:
-    """Of each detector for which something was planted in the period."""
-    if not calls.events.num_rows:
-        return {}
-    simulated = simulated_customers(calls)
-    scores = {
-        "Incidents": score_bursts(calls, simulated, found),
-        "Stopped customers": score_churn(calls, simulated, stopped),
-    }
-    return {name: score for name, score in scores.items() if score is not None}
-
-
-def _score_section(scores: dict[str, Score]) -> Section:
-    """How the detectors did against what the simulation planted."""
-    sentences = []
-    for name, score in scores.items():
-        text = f"{name}: {score.found} of {score.planted} planted were found"
-        text += f", {score.right} of {score.reported} reported were planted" if score.reported else ", none reported"
-        if score.median_delay_hours is not None:
-            text += f", after {score.median_delay_hours:g} h in the median (an hour is judged when it is over)"
-        sentences.append(text + ".")
-    missed = [f"{customer} at {start:%Y-%m-%d %H:%M}" for s in scores.values() for customer, start in s.missed]
-    sentences.append(
-        f"Missed: {listing(missed[:20])}{' and others' if len(missed) > 20 else ''}."
-        if missed
-        else "Nothing was missed."
-    )
-    table = Table.of(
-        "score",
-        "Found against planted",
-        (
-            Column(name="detector", label="Detector"),
-            Column(name="planted", label="Planted", unit="count"),
-            Column(name="found", label="Planted and found", unit="count"),
-            Column(name="recall", label="Recall", unit="percent"),
-            Column(name="reported", label="Reported", unit="count"),
-            Column(name="right", label="Reported and planted", unit="count"),
-            Column(name="precision", label="Precision", unit="percent"),
-            Column(name="delay", label="Median delay", unit="hours"),
-        ),
-        [
-            (name, s.planted, s.found, s.recall, s.reported, s.right, s.precision, s.median_delay_hours)
-            for name, s in scores.items()
-        ],
-        note="Only simulated customers count. A churn planted in the last three days counts neither way.",
-    )
-    return Section(
-        id="score",
-        title="How good are the detectors?",
-        text=" ".join(
-            ["The simulated part of the log says what was planted in it; detection never reads that.", *sentences]
-        ),
-        blocks=(table,),
-    )

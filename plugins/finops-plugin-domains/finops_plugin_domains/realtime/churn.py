@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from statistics import NormalDist
 
@@ -98,8 +98,10 @@ class Decline:
 
 def find_stopped(
     calls: Calls, use: HourlyUse, tiers: Mapping[str, str], *, false_alarms: float, min_silence_days: float
-) -> list[Stopped]:
+) -> list[Stopped] | None:
     """Customers who fell silent in the days that were loaded, the dearest first.
+
+    ``None`` if too few were loaded to tell: not even somebody who used to call every day would be listed.
 
     The rate is the share of days with a call: a burst is one day like another in it, however large, while it
     would rule the mean calls a day. The share of a customer is uncertain, all the more after few days: it has a
@@ -117,8 +119,16 @@ def find_stopped(
     customer, _, per_day = use.days
     active = np.bincount(customer, minlength=n)
     span = use.last_day - use.first_day + 1
-    silent = (use.now - use.start).total_seconds() / 86_400 - (use.last_day + 1)
-    chance = _chance_of_silence(active, span, np.maximum(silent, 0))
+    loaded = (use.now - use.start).total_seconds() / 86_400
+    # A span begins and ends with a call by definition: only the days after its first are a sample.
+    called, quiet = np.maximum(active - 1, 0), span - active
+    habit = float((called.sum() + 1) / (called.sum() + quiet.sum() + 2))
+    every_day = np.arange(max(math.floor(loaded - min_silence_days), 0))
+    clearest = _chance_of_silence(every_day, np.zeros(len(every_day)), loaded - (every_day + 1), habit)
+    if clearest.min(initial=1.0) >= false_alarms / n:
+        return None
+    silent = loaded - (use.last_day + 1)
+    chance = _chance_of_silence(called, quiet, np.maximum(silent, 0), habit)
     found = np.flatnonzero((silent >= min_silence_days) & (chance < false_alarms / n))
     typical = grouped_median(per_day, customer, n)
     stopped = [
@@ -139,10 +149,8 @@ def find_stopped(
     return sorted(stopped, key=lambda s: (-(s.revenue or 0), -s.calls_per_day, s.customer))
 
 
-def _chance_of_silence(active: np.ndarray, span: np.ndarray, silent: np.ndarray) -> np.ndarray:
-    # A span begins and ends with a call by definition: only the days after its first are a sample.
-    called, quiet = np.maximum(active - 1, 0), span - active
-    habit = (called.sum() + 1) / (called.sum() + quiet.sum() + 2)
+def _chance_of_silence(called: np.ndarray, quiet: np.ndarray, silent: np.ndarray, habit: float) -> np.ndarray:
+    """After so many days with and without calls, for customers who call on a share of days around ``habit``."""
     a, b = called + PRIOR_DAYS * habit, quiet + PRIOR_DAYS * (1 - habit)
     return np.exp(_lgamma(b + silent) - _lgamma(b) + _lgamma(a + b) - _lgamma(a + b + silent))
 
@@ -213,6 +221,17 @@ def latest_tiers(calls: Calls) -> dict[str, str]:
     return {row["customer_id"]: row["tier"] for row in stated}
 
 
-def in_span(stopped: list[Stopped], span: Period) -> list[Stopped]:
+def in_span(stopped: Sequence[Stopped], span: Period) -> list[Stopped]:
     """Those whose first silent day lies in a span."""
     return [s for s in stopped if span.first <= s.since <= span.last]
+
+
+def told_in(stopped: Sequence[Stopped] | None, decided: datetime, span: Period) -> list[Stopped] | None:
+    """Those of a span, or ``None`` where that cannot be told.
+
+    Args:
+        stopped: See :func:`find_stopped`.
+        decided: A silence that began later may be a pause.
+        span: Days.
+    """
+    return None if stopped is None or span.start > decided else in_span(stopped, span)

@@ -57,18 +57,24 @@ def stopped_finding(stopped: Sequence[Stopped]) -> Finding:
     )
 
 
-def stopped_section(stopped: Sequence[Stopped], checked: int, min_silence_days: float, hours: int) -> Section:
+def stopped_section(
+    silent: Sequence[Stopped] | None, stopped: Sequence[Stopped] | None, checked: int, min_silence_days: float
+) -> Section:
     """Who stopped, and since when.
 
     Args:
-        stopped: Who they are.
+        silent: Everybody who stopped in the days that were loaded; ``None`` if too few were loaded to tell.
+        stopped: Those of the period; ``None`` if it is too short to tell.
         checked: Customers checked.
         min_silence_days: Shortest silence that is reported.
-        hours: How long the log is.
     """
-    if hours <= 24 * min_silence_days:
+    if stopped is None:
         text = (
-            f"The log is shorter than the {min_silence_days:g} days of silence from which on somebody counts as gone."
+            "The log is too short to tell who stopped: a silence that fits into it would not be beyond chance even for "
+            "somebody who used to call every day."
+            if silent is None
+            else f"The period is too short to tell who stopped: no silence that began in it has lasted the "
+            f"{min_silence_days:g} days from which on a customer counts as gone."
         )
         return Section(id="stopped", title="Customers who stopped", text=text)
     rule = (

@@ -100,21 +100,21 @@ def _per_month(incidents: Incidents, extra: Decimal) -> Decimal:
     return incidents.calls.period.per_month(max(extra, Decimal(0)))
 
 
-def nothing_unusual(incidents: Incidents) -> Finding:
+def nothing_unusual(incidents: Incidents, min_days: int) -> Finding:
     """The finding where there is none: what was checked, and that it is as expected."""
-    tested = incidents.unusual.tested
+    judged, checked = incidents.unusual.hours_tested > 0, checked_text(incidents, min_days)
     return Finding(
         id="nothing-unusual",
-        title=f"No incidents. {checked_text(incidents)}" if tested else checked_text(incidents),
-        confidence="high" if tested else "low",
+        title=f"No incidents. {checked}" if judged else checked,
+        confidence="high" if judged else "low",
         why_sure=(
             "Every customer-hour was held against the same customer's level, weekday and hour of day."
-            if tested
-            else "What is usual for a customer is not known yet."
+            if judged
+            else "How many calls are usual for a customer is not known yet."
         ),
-        action="Nothing to do." if tested else "Look again when the log holds more days.",
+        action="Nothing to do." if judged else "Look again when the log holds more days.",
         section="incidents",
-        severity="good" if tested else "info",
+        severity="good" if judged else "info",
     )
 
 

@@ -84,29 +84,34 @@ def span_text(incident: Incident) -> str:
     return f"{incident.start:%Y-%m-%d %H:%M} to {end} UTC"
 
 
-def checked_text(incidents: Incidents) -> str:
+def checked_text(incidents: Incidents, min_days: int) -> str:
     """What was tested, and who could not be."""
     unusual = incidents.unusual
     judged = int(unusual.judged.sum())
-    if not unusual.tested:
-        return f"Nothing can be called unusual: {plural(len(unusual.judged), 'customer')} called over too few days."
+    if not unusual.hours_tested:
+        span = f"the calls of {plural(len(unusual.judged), 'customer')} span fewer than {plural(min_days, 'day')}"
+        if not unusual.tested:
+            return f"Nothing can be called unusual: {span}."
+        cost_tested = plural(unusual.cost_hours_tested, "customer-hour")
+        return f"Too many calls cannot be told: {span}. Only the cost per call was tested, in {cost_tested}."
     text = (
         f"{plural(unusual.hours_tested, 'customer-hour')} of {plural(judged, 'customer')} were tested on calls and "
         f"{unusual.cost_hours_tested:,} on cost per call."
     )
     short = len(unusual.judged) - judged
-    return f"{text} {plural(short, 'customer')} called over too few days to be judged." if short else text
+    return f"{text} {plural(short, 'customer')} called over too few days to be judged on calls." if short else text
 
 
-def incident_section(incidents: Incidents, spend: Decimal) -> Section:
+def incident_section(incidents: Incidents, spend: Decimal, min_days: int) -> Section:
     """What went wrong, when, and who it was; or what was checked."""
-    checked = checked_text(incidents)
+    checked = checked_text(incidents, min_days)
     if not incidents.unusual.tested:
         return Section(id="incidents", title="Incidents", text=checked)
+    # Where nobody's calls can be judged, nothing is expected that a line could show.
+    timeline = (_timeline(incidents),) if incidents.unusual.hours_tested else ()
     if not incidents.found:
-        return Section(
-            id="incidents", title="Incidents", text=f"Nothing unusual. {checked}", blocks=(_timeline(incidents),)
-        )
+        nothing = "Nothing unusual." if incidents.unusual.hours_tested else "No call was unusually dear."
+        return Section(id="incidents", title="Incidents", text=f"{nothing} {checked}", blocks=timeline)
     extra = incidents.extra
     share = f" ({percent(100 * extra / spend)} of spend)" if spend else ""
     return Section(
@@ -119,7 +124,7 @@ def incident_section(incidents: Incidents, spend: Decimal) -> Section:
         ),
         blocks=(
             _daily(incidents),
-            _timeline(incidents),
+            *timeline,
             _close_up(incidents),
             _table(incidents),
             _customers(incidents),

@@ -18,7 +18,6 @@ from finops_core import (
     Period,
     Report,
     Section,
-    count,
     dollars,
     extrapolated,
     hookimpl,
@@ -27,10 +26,12 @@ from finops_core import (
     plural,
 )
 from finops_plugin_domains.understanding.breakdown import (
+    NO_CACHING,
     Groups,
     break_down,
     by_model,
     label,
+    records_caching,
     spend_section,
     tokens_section,
 )
@@ -40,6 +41,7 @@ from finops_plugin_domains.understanding.forecast import Forecast, forecast
 from finops_plugin_domains.understanding.movement import because, change_findings, change_section, relative
 from finops_plugin_domains.understanding.outlook import (
     HORIZONS,
+    TOO_SHORT,
     forecast_findings,
     forecast_metrics,
     forecast_section,
@@ -60,7 +62,9 @@ class UnderstandingAnalyzer(Analyzer):
     material_percent: float = Field(default=5, gt=0, le=100)
     """A change is a finding from this percentage of the earlier span's cost on."""
     concentration_percent: float = Field(default=20, gt=0, le=100)
-    """A customer is a finding from this percentage of all cost on."""
+    """A customer is a finding from this percentage of all cost on, unless the others cost about as much."""
+    concentration_factor: float = Field(default=2, ge=1)
+    """How many times the mean of the other customers that customer must cost."""
     interval_percent: float = Field(default=80, ge=50, le=99)
     """How often a forecast's interval should hold what comes, in percent."""
     history_days: PositiveInt = 90
@@ -122,9 +126,10 @@ class UnderstandingAnalyzer(Analyzer):
     def _concentration(self, groups: Groups, period: Period) -> list[Finding]:
         (total,) = groups[()]
         customers = groups["customer_id",]
-        if len(customers) < 2 or not total.cost:
+        others = len(customers) - 1
+        if not others or not total.cost:
             return []
-        mean = total.cost / len(customers)
+        least, factor = (Decimal(repr(n)) for n in (self.concentration_percent, self.concentration_factor))
         return [
             Finding(
                 id=f"concentration-{i}",
@@ -133,19 +138,23 @@ class UnderstandingAnalyzer(Analyzer):
                 who=label(u.names),
                 usd_per_month=period.per_month(u.cost),
                 confidence="high",
-                why_sure=f"Logged cost of {plural(u.calls, 'call')}; the mean of the {count(len(customers))} customers "
-                f"is {dollars(mean)}.",
+                why_sure=f"Logged cost of {plural(u.calls, 'call')}; {_others(total.cost - u.cost, others)}.",
                 action=f"Check what {label(u.names)} pays against this, and give it a budget so that a change is seen.",
                 section="spend",
                 severity="warning",
             )
             for i, u in enumerate(customers, 1)
-            if u.cost / total.cost * 100 >= Decimal(repr(self.concentration_percent))
+            if u.cost * 100 >= least * total.cost and u.cost * others >= factor * (total.cost - u.cost)
         ]
 
     def _quiet(self, groups: Groups, calls: Calls) -> Finding:
         several = len(groups["customer_id",]) > 1
-        checked = [f"no customer causes {self.concentration_percent:g} % of the cost"] if several else []
+        checked = []
+        if several:
+            checked.append(
+                f"no customer causes {self.concentration_percent:g} % of the cost and at least "
+                f"{self.concentration_factor:g} times what the others cost on average"
+            )
         if calls.comparison is not None:
             checked.append(
                 f"spend did not move by {self.material_percent:g} %, neither in all nor for a customer or a feature on "
@@ -169,6 +178,12 @@ class UnderstandingAnalyzer(Analyzer):
             section="spend",
             severity="good",
         )
+
+
+def _others(cost: Decimal, customers: int) -> str:
+    if customers == 1:
+        return f"the only other customer cost {dollars(cost)}"
+    return f"the other {plural(customers, 'customer')} cost {dollars(cost / customers)} each on average"
 
 
 def _daily_section(dates: Sequence[str], daily: Sequence[Sequence[Usage]]) -> Section:
@@ -215,10 +230,14 @@ _METHOD = (
     "Why cost moved: for every customer, model and feature, calls x tokens per call by class (uncached input, cache "
     "read, cache write, output) x catalogue price per token at the calls' dates x logged over catalogue cost. Volume, "
     "intensity and price are the changes of the first three, each with the other factors at the mean of both spans; "
-    "mix is what is left. What appears or disappears as a whole is volume.",
+    "mix is what is left. What appears or disappears as a whole is volume. Of a group's volume, the change of its "
+    "calls x its mean cost of a call (every factor at the mean of both spans) comes from their number; the rest comes "
+    "from calls that went to dearer or cheaper models, features or customers.",
     "Forecast: the mean, the same weekday of the last week, and weekdays with a damped trend by least squares compete "
-    "on held-back weeks; the one with the smallest mean absolute error of a day is used. The interval follows from the "
-    "noise around its fit and the uncertainty of the fit, widened if held-back weeks missed by more.",
+    "on held-back weeks; the one with the smallest mean absolute error of a day is used. The interval follows from how "
+    "days vary around its fit, or from how far held-back weeks were missed if that is more, and from the uncertainty "
+    "of the fit. To count how often the interval holds, earlier weeks are forecast with the method, the fit and the "
+    "interval that were known before each of them.",
     "Cost per 1k tokens = cost / (input + output tokens) x 1,000. Cache hit rate = input tokens read from a cache / "
     "all input tokens.",
 )
@@ -235,19 +254,31 @@ def _answer(groups: Groups, period: Period, change: CostChange | None, expected:
         else f"{plural(total.calls, 'call')} in {plural(period.days, 'day')} cost nothing"
     ]
     if change is not None:
-        moved, before = change.total, plural(change.comparison.previous.days, "day")
-        if moved.change:
-            verb = "rose" if moved.change > 0 else "fell"
-            parts.append(
-                f"against the {before} before, cost {verb} by {dollars(abs(moved.change))}{relative(moved)}, "
-                f"{because(moved)}"
-            )
-        else:
-            parts.append(f"cost is what it was in the {before} before")
-    if expected is not None:
-        month = expected.outlooks[0]
-        parts.append(f"the next {month.days} days are expected to cost {range_text(month)}")
+        parts.append(_change(change, period))
+    if expected is None:
+        parts.append(TOO_SHORT)
+    else:
+        parts.append(_next_days(expected))
     return f"{'; '.join(parts)}."
+
+
+def _change(change: CostChange, period: Period) -> str:
+    moved, comparison = change.total, change.comparison
+    before = f"the {plural(comparison.previous.days, 'day')} before"
+    # Within a longer period its last days are compared.
+    last = "" if comparison.current == period else f"in the last {plural(comparison.current.days, 'day')}, "
+    if not moved.change:
+        return f"{last}cost is what it was in {before}"
+    verb = "rose" if moved.change > 0 else "fell"
+    return f"{last}against {before}, cost {verb} by {dollars(abs(moved.change))}{relative(moved)}, {because(moved)}"
+
+
+def _next_days(expected: Forecast) -> str:
+    month = expected.outlooks[0]
+    text = f"the next {month.days} days are expected to cost {range_text(month)}"
+    if month.lower is None:
+        text += f", the mean of {plural(expected.days, 'day')} carried on, too few for an interval"
+    return text
 
 
 def _metrics(groups: Groups, days: Days, change: CostChange | None, expected: Forecast | None) -> list[Metric]:
@@ -255,6 +286,7 @@ def _metrics(groups: Groups, days: Days, change: CostChange | None, expected: Fo
     now = before = None
     if change is not None:
         now, before = added(days.of(change.comparison.current)), added(days.of(change.comparison.previous))
+    cached = records_caching(total)
     return [
         Metric(
             id="spend",
@@ -304,12 +336,12 @@ def _metrics(groups: Groups, days: Days, change: CostChange | None, expected: Fo
         Metric(
             id="cache-hit-rate",
             label="Cache hit rate",
-            value=total.cache_hit_percent,
+            value=total.cache_hit_percent if cached else None,
             unit="percent",
-            current=now and now.cache_hit_percent,
-            previous=before and before.cache_hit_percent,
+            current=now.cache_hit_percent if now and cached else None,
+            previous=before.cache_hit_percent if before and cached else None,
             better="higher",
-            note="Input tokens read from a cache / all input tokens.",
+            note="Input tokens read from a cache / all input tokens." if cached else NO_CACHING,
         ),
         *forecast_metrics(expected),
     ]

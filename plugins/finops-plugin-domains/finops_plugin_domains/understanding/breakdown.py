@@ -5,13 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from finops_core import Breakdown, Chart, Column, Period, Section, Table, count, dollars, listing, percent, plural
+from finops_core import (
+    USAGE_COLUMNS,
+    Breakdown,
+    Chart,
+    Column,
+    Period,
+    Section,
+    Table,
+    count,
+    dollars,
+    listing,
+    percent,
+    plural,
+)
 from finops_plugin_domains.understanding.days import Days
-from finops_plugin_domains.understanding.usage import COLUMNS, Usage, added, grouped, ranked
+from finops_plugin_domains.understanding.usage import Usage, added, grouped, ranked
 
 Groups = dict[tuple[str, ...], list[Usage]]
 
-DIMENSIONS: tuple[tuple[str, ...], ...] = (("provider",), ("provider", "model"), *((column,) for column in COLUMNS))
+DIMENSIONS: tuple[tuple[str, ...], ...] = (
+    ("provider",),
+    ("provider", "model"),
+    *((column,) for column in USAGE_COLUMNS),
+)
 """Columns of the call log by which spend is broken down; a model is told apart by who serves it."""
 
 LABELS = {
@@ -29,6 +46,9 @@ LABELS = {
 MOST_BARS = 15
 """Models that a chart shows."""
 
+NO_CACHING = "No call records tokens read from a cache."
+"""What is said instead of a cache hit rate where it cannot be told from a log that does not record caching."""
+
 
 def break_down(days: Days, period: Period) -> Groups:
     """Usage in the period by every dimension, the dearest group first; ``()`` holds the total.
@@ -44,6 +64,15 @@ def break_down(days: Days, period: Period) -> Groups:
         ("provider", "model"): models,
         **{(column,): ranked(rows) for column, rows in days.groups.items()},
     }
+
+
+def records_caching(total: Usage) -> bool:
+    """Whether calls with cached tokens show that the log records them; without any, a hit rate of 0 would be a guess.
+
+    Args:
+        total: The usage of all calls.
+    """
+    return total.cache_read_tokens > 0 or total.cache_write_tokens > 0
 
 
 def label(names: Sequence[str | None]) -> str:
@@ -111,6 +140,7 @@ def _dearest(noun: str, rows: Sequence[Usage], total: Usage) -> str:
 
 def _table(dimension: tuple[str, ...], rows: Sequence[Usage], total: Usage) -> Table:
     noun = LABELS[dimension[-1]].lower()
+    cached = records_caching(total)
     return Table.of(
         f"by-{noun}",
         f"Spend by {noun}",
@@ -135,7 +165,7 @@ def _table(dimension: tuple[str, ...], rows: Sequence[Usage], total: Usage) -> T
                 u.cache_read_tokens,
                 u.output_tokens,
                 u.cost_per_1k_tokens,
-                u.cache_hit_percent,
+                u.cache_hit_percent if cached else None,
             )
             for u in rows
         ],
@@ -202,7 +232,9 @@ def _tokens_text(groups: Groups, total: Usage) -> str:
     if total.cost_per_1k_tokens is not None:
         text += f", {dollars(total.cost_per_1k_tokens)} for a thousand"
     text += "."
-    if total.cache_hit_percent is not None:
+    if not records_caching(total):
+        text += f" {NO_CACHING}"
+    elif total.cache_hit_percent is not None:
         text += f" {percent(total.cache_hit_percent)} of the input was read from a cache."
     priced = [u for u in groups["provider", "model"] if u.cost_per_1k_tokens]
     if len(priced) > 1:

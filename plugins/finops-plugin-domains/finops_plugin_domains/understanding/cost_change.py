@@ -11,6 +11,9 @@ factor at the mean of both:
 * mix is what is left of the change: d (discounts, calls that were not billed), the factors moving together, and the
   ninth digit.
 
+What the number of calls explains of a group's volume is the change of its calls times its mean cost of a call at the
+midpoint, ``sum(n * sum(k * p) * d) / sum(n)`` over its leaves; the rest is calls that shifted among the leaves.
+
 A leaf that exists in one span only is all volume. Where the catalogue has no price, or a span has no tokens to put a
 price on, tokens and prices cannot be told apart: volume is valued at the logged cost per call and the rest is mix.
 """
@@ -20,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -42,7 +46,10 @@ SAFE_NANOS = 2**61
 
 @dataclass(frozen=True)
 class Movement:
-    """How the cost of a group moved between two spans; dollars of the spans, not of a month."""
+    """How the cost of a group moved between two spans; dollars of the spans, not of a month.
+
+    ``from_calls`` is the part of volume that the number of calls explains; it has the sign of their change.
+    """
 
     names: tuple[str | None, ...]
     previous_calls: int
@@ -53,6 +60,12 @@ class Movement:
     intensity: Decimal
     price: Decimal
     mix: Decimal
+    from_calls: Decimal
+
+    @property
+    def shift(self) -> Decimal:
+        """The rest of volume: calls that went to dearer, or cheaper, leaves within the group."""
+        return self.volume - self.from_calls
 
     @property
     def change(self) -> Decimal:
@@ -77,6 +90,8 @@ class CostChange:
         calls: Calls in the previous and the current span, shape (2, leaves).
         cost: Nano-dollars in both spans, shape (2, leaves).
         effects: Nano-dollars of volume, intensity, price and mix, shape (4, leaves).
+        midpoint: Nano-dollars of a span with every factor, the number of calls too, at the mean of both; shape
+            (leaves,).
         unpriced: Nano-dollars of both spans in leaves whose tokens and prices could not be told apart.
     """
 
@@ -86,12 +101,13 @@ class CostChange:
     calls: Int64s
     cost: npt.NDArray[Any]
     effects: npt.NDArray[Any]
+    midpoint: npt.NDArray[Any]
     unpriced: int
 
     def by(self, *dimensions: str) -> list[Movement]:
         """The movement of every group, the largest change first (ties by name)."""
         first, index = _grouped([(self.codes[d], len(self.names[d])) for d in dimensions])
-        columns = np.vstack([self.calls, self.cost, self.effects])
+        columns = self._columns
         sums = np.zeros((len(columns), len(first)), dtype=columns.dtype)
         for total, column in zip(sums, columns, strict=True):
             np.add.at(total, index, column)
@@ -106,8 +122,13 @@ class CostChange:
     @cached_property
     def total(self) -> Movement:
         """The movement of everything."""
-        every = np.vstack([self.calls, self.cost, self.effects]).sum(axis=1).tolist()
-        return _movement((), every)
+        return _movement((), self._columns.sum(axis=1).tolist())
+
+    @cached_property
+    def _columns(self) -> npt.NDArray[Any]:
+        """What :func:`_movement` takes of every leaf."""
+        leaves = np.ones_like(self.calls[0])
+        return np.vstack([self.calls, self.cost, self.effects, self.midpoint, leaves])
 
     @property
     def customers(self) -> tuple[int, int]:
@@ -117,8 +138,13 @@ class CostChange:
 
 
 def _movement(names: tuple[str | None, ...], row: Sequence[int]) -> Movement:
-    previous_calls, current_calls, *nanos = row
-    return Movement(names, int(previous_calls), int(current_calls), *(int(n) * NANO for n in nanos))
+    previous_calls, current_calls, *nanos, midpoint, leaves = map(int, row)
+    moved, volume = current_calls - previous_calls, nanos[2]
+    from_calls = round(Fraction(2 * moved * midpoint, previous_calls + current_calls))
+    # Every leaf rounds its volume and its midpoint, as floats and to the ninth digit: what that leaves is no shift.
+    if abs(volume - from_calls) <= 2 * leaves + abs(volume) // 10**12 and moved * volume > 0:
+        from_calls = volume
+    return Movement(names, previous_calls, current_calls, *(n * NANO for n in (*nanos, from_calls)))
 
 
 def cost_change(calls: Calls, models: Iterable[tuple[str, str]]) -> CostChange | None:
@@ -172,7 +198,7 @@ def _split(table: pa.Table, comparison: Comparison, steps: PriceSteps, catalog: 
         worth = np.stack([_sum_by(slot[order], row[order], shape) for row in row_tokens * priced])
     row_cost = _nanos(table["cost"])
     cost = _sum_by(slot, row_cost, shape)
-    effects, clear = _effects(calls, tokens.astype(np.float64), worth, cost)
+    effects, midpoint, clear = _effects(calls, tokens.astype(np.float64), worth, cost)
     return CostChange(
         comparison,
         {d: codes[d][first] for d in LEAF},
@@ -180,6 +206,7 @@ def _split(table: pa.Table, comparison: Comparison, steps: PriceSteps, catalog: 
         calls,
         cost,
         effects,
+        midpoint,
         int(cost[:, ~clear].sum()),
     )
 
@@ -222,8 +249,8 @@ def _grouped(columns: Sequence[tuple[Int64s, int]]) -> tuple[Int64s, Int64s]:
 
 def _effects(
     calls: Int64s, tokens: Floats, worth: Floats, cost: npt.NDArray[Any]
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """The four effects of every leaf in nano-dollars, and for which leaves tokens and prices could be told apart.
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """The effects and the midpoint of every leaf in nano-dollars, and where tokens and prices could be told apart.
 
     Args:
         calls: Shape (2, leaves).
@@ -243,14 +270,14 @@ def _effects(
         n, change = calls.mean(axis=0), np.diff(calls, axis=0)[0]
         d = rate.mean(axis=0)
         k, p = per_call.mean(axis=1), price.mean(axis=1)
-        volume = np.where(clear, change * (k * p).sum(axis=0) * d, change * logged.mean(axis=0))
+        worth_of_call = np.where(clear, (k * p).sum(axis=0) * d, logged.mean(axis=0))
         intensity = np.where(clear, n * (np.diff(per_call, axis=1)[:, 0] * p).sum(axis=0) * d, 0.0)
         prices = np.where(clear, n * (k * np.diff(price, axis=1)[:, 0]).sum(axis=0) * d, 0.0)
     moved = cost[1] - cost[0]
     # A leaf of one span is its calls, to the last digit, whatever its floats round to.
-    whole = _whole(np.vstack([volume, intensity, prices]), cost.dtype)
+    *whole, midpoint = _whole(np.vstack([change * worth_of_call, intensity, prices, n * worth_of_call]), cost.dtype)
     whole[0] = np.where(present.all(axis=0), whole[0], moved)
-    return np.vstack([whole, [moved - whole.sum(axis=0)]]), clear
+    return np.vstack([whole, [moved - sum(whole)]]), midpoint, clear
 
 
 def _other_span(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:

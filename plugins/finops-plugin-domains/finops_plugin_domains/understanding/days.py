@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from finops_core import Calls, Period
-from finops_plugin_domains.understanding.usage import COLUMNS, SUMS, Usage, added, grouped, usage
+from finops_core import USAGE_COLUMNS, Calls, Period
+from finops_plugin_domains.understanding.usage import SUMS, Usage, added, grouped, usage
 
 SLACK_MINUTES = 30
 """A day at an end of the log is whole unless its calls begin later, or end earlier, than usual by more than this."""
@@ -29,7 +29,7 @@ class Days:
         whole: Which of them, as a slice, are whole days that a forecast can be fitted on.
         begins_late: Whether the log begins in the middle of the first day.
         unfinished: How many of the last days are not whole: 1 if the log ends in the middle of a day, else 0.
-        groups: The usage of the period by each of :data:`~finops_plugin_domains.understanding.usage.COLUMNS`.
+        groups: The usage of the period by each of :data:`~finops_core.USAGE_COLUMNS`.
     """
 
     first: date
@@ -91,13 +91,11 @@ def days_of(calls: Calls, history_days: int) -> Days:
         first = min(first, calls.comparison.previous.first)
     first = max(first, calls.log_period.first)
     days: dict[date, list[dict[str, Any]]] = {}
-    groups: dict[str, list[Usage]] = {column: [] for column in COLUMNS}
     for row in _read(calls, first):
-        grouped_by = next((column for column in COLUMNS if not row[f"no_{column}"]), None)
-        if grouped_by is None:
-            days.setdefault(row["day"], []).append(row)
-        elif row["within"]:
-            groups[grouped_by].append(usage(row, (row[grouped_by],)))
+        days.setdefault(row["day"], []).append(row)
+    groups = {
+        column: [usage(row, (row[column],)) for row in calls.usage(column).to_pylist()] for column in USAGE_COLUMNS
+    }
     dates = [first + timedelta(days=i) for i in range((last - first).days + 1)]
     models = tuple(tuple(usage(row, (row["provider"], row["model"])) for row in days.get(day, ())) for day in dates)
     begins = {day: min(_minutes(row["first_call"]) for row in rows) for day, rows in days.items()}
@@ -110,22 +108,12 @@ def days_of(calls: Calls, history_days: int) -> Days:
 
 
 def _read(calls: Calls, first: date) -> list[dict[str, Any]]:
-    """Usage from a day on: by day and model, and within the period by every column, in one pass over the log."""
-    columns = ", ".join(COLUMNS)
-    absent = ", ".join(f"grouping({column}) AS no_{column}" for column in COLUMNS)
-    sets = ", ".join(f"(within, {column})" for column in COLUMNS)
+    """Usage from a day on, by day and model."""
     return calls.rows(
-        f"""
-        SELECT day, provider, model, within, {columns}, {absent},
-            min(timestamp) AS first_call, max(timestamp) AS last_call, {SUMS}
-        FROM (
-            SELECT *, CAST(timestamp AS DATE) AS day, timestamp >= $start AS within
-            FROM history WHERE timestamp >= $first
-        ) AS dated
-        GROUP BY GROUPING SETS ((day, provider, model), {sets})
-        """,
+        "SELECT CAST(timestamp AS DATE) AS day, provider, model, min(timestamp) AS first_call, "
+        f"max(timestamp) AS last_call, {SUMS} FROM history WHERE timestamp >= $first "
+        "GROUP BY CAST(timestamp AS DATE), provider, model",
         first=datetime.combine(first, time()),
-        start=calls.period.start,
     )
 
 

@@ -43,15 +43,27 @@ PEAK_DAYS = 2
 """A customer's change is a burst if this many days hold half of the dearer span's cost."""
 
 _CAUSES = {
-    "volume": ("more calls", "fewer calls"),
+    "calls": ("more calls", "fewer calls"),
+    "shift": ("a shift of calls to {dearer}", "a shift of calls to {cheaper}"),
     "intensity": ("more tokens per call", "fewer tokens per call"),
     "price": ("higher catalogue prices", "lower catalogue prices"),
     "mix": ("dearer billing than prices and tokens explain", "cheaper billing than prices and tokens explain"),
 }
-"""Each effect in words, upwards and downwards."""
+"""What moves cost, upwards and downwards; volume is told as the number of calls and where they went."""
+
+_DESTINATIONS: Mapping[tuple[str, ...], Mapping[str, str]] = {
+    (): {
+        "dearer": "dearer models, features or customers",
+        "cheaper": "cheaper models, features or customers",
+    },
+    ("customer_id",): {"dearer": "dearer models or features", "cheaper": "cheaper models or features"},
+    DRIVERS: {"dearer": "customers with dearer calls", "cheaper": "customers with cheaper calls"},
+}
+"""Where calls can go within a group of a grouping."""
 
 _ADVICE = {
-    "volume": "Check that the added calls of {who} are wanted, and that revenue grows with them.",
+    "calls": "Check that the added calls of {who} are wanted, and that revenue grows with them.",
+    "shift": "See which calls of {who} went where a call costs more, and whether that is worth it.",
     "intensity": "Look at prompts and answer lengths of {who}: a call uses more tokens than before.",
     "price": "Compare the models of {who} with others: their catalogue prices rose.",
     "mix": "Check discounts, invoices and failed calls of {who}: neither usage nor catalogue prices explain it.",
@@ -101,8 +113,11 @@ def _effects_text(total: Movement) -> str:
     if not any(getattr(total, effect) for effect in EFFECTS):
         return "Neither calls, tokens per call nor prices moved it."
     calls = f"{count(total.current_calls)} calls after {count(total.previous_calls)}"
+    if total.shift:
+        calls += f": {signed_dollars(total.from_calls)} from their number, {signed_dollars(total.shift)} from "
+        calls += _words("shift", total.shift)
     words = {
-        "volume": f"the number of calls ({calls})",
+        "volume": f"volume ({calls})",
         "intensity": "tokens per call",
         "price": "catalogue prices",
         "mix": "all else",
@@ -182,12 +197,17 @@ def _table(grouping: tuple[str, ...], movements: list[Movement]) -> Table:
         [
             *dimension_columns(grouping),
             *(Column(name=m, label=m.capitalize(), unit="usd", role="measure") for m in money),
+            Column(name="from_calls", label="Volume by number of calls", unit="usd"),
             Column(name="previous_calls", label="Calls before", unit="count", role="measure"),
             Column(name="current_calls", label="Calls now", unit="count", role="measure"),
         ],
-        [(*m.names, *(getattr(m, f) for f in money), m.previous_calls, m.current_calls) for m in movements],
+        [
+            (*m.names, *(getattr(m, f) for f in money), m.from_calls, m.previous_calls, m.current_calls)
+            for m in movements
+        ],
         total=True,
-        note="Volume + intensity + price + mix = change, in every row and in the total.",
+        note="Volume + intensity + price + mix = change, in every row and in the total. What the number of calls does "
+        "not explain of volume is calls that went to dearer or cheaper models, features or customers.",
     )
 
 
@@ -215,10 +235,10 @@ def _total_finding(total: Movement, now: Period) -> Finding:
         id="cost-moved",
         title=f"Spend {'rose' if rose else 'fell'} by {dollars(abs(total.change))}{relative(total)}, {because(total)}.",
         who="all calls",
-        usd_per_month=now.per_month(abs(total.change)),
+        usd_per_month=_at_stake(total, now),
         confidence=_confidence(total),
-        why_sure=f"{_counted(total)}; a month is 30 days like the later span.",
-        action=_ADVICE[total.main_effect].format(who="the customers and features that grew")
+        why_sure=f"{_counted(total)}{'; a month is 30 days like the later span' if rose else ''}.",
+        action=_advice(total, "the customers and features that grew")
         if rose
         else "See which customers and features went down before planning with the lower level.",
         section="change",
@@ -234,14 +254,15 @@ def _customer_finding(i: int, m: Movement, now: Period, peak_percent: float) -> 
     if burst:
         action = f"Find out what {who} did on those days; plan with the level outside of them."
     elif rose:
-        action = _ADVICE[m.main_effect].format(who=who)
+        action = _advice(m, who)
     else:
         action = f"Ask whether {who} is leaving: cost that falls can be revenue that falls."
     return Finding(
         id=f"customer-moved-{i}",
-        title=f"Customer {who} cost {dollars(abs(m.change))} {'more' if rose else 'less'}{relative(m)}, {because(m)}.",
+        title=f"Customer {who} cost {dollars(abs(m.change))} {'more' if rose else 'less'}{relative(m)}, "
+        f"{because(m, ('customer_id',))}.",
         who=who,
-        usd_per_month=now.per_month(abs(m.change)),
+        usd_per_month=_at_stake(m, now),
         confidence="low" if burst else _confidence(m),
         why_sure=f"{_counted(m)}; {percent(peak_percent, 0)} of its cost in the {span} span fell on {PEAK_DAYS} days"
         + (", a burst rather than a level." if burst else "."),
@@ -257,24 +278,47 @@ def _driver_finding(i: int, m: Movement, now: Period) -> Finding:
     rose = m.change > 0
     return Finding(
         id=f"driver-{i}",
-        title=f"{who} cost {dollars(abs(m.change))} {'more' if rose else 'less'}{relative(m)}, {because(m)}.",
+        title=f"{who} cost {dollars(abs(m.change))} {'more' if rose else 'less'}{relative(m)}, {because(m, DRIVERS)}.",
         who=who,
-        usd_per_month=now.per_month(abs(m.change)),
+        usd_per_month=_at_stake(m, now),
         confidence=_confidence(m),
         why_sure=f"{_counted(m)}.",
-        action=_ADVICE[m.main_effect].format(who=who)
-        if rose
-        else "Nothing to do if it was intended; else see where its calls went.",
+        action=_advice(m, who) if rose else "Nothing to do if it was intended; else see where its calls went.",
         section="change",
         severity="warning" if rose else "info",
     )
 
 
-def because(m: Movement) -> str:
-    """The effect that did most of a change, in words, with its dollars."""
-    more, fewer = _CAUSES[m.main_effect]
-    amount = getattr(m, m.main_effect)
-    return f"mainly because of {more if amount > 0 else fewer} ({signed_dollars(amount)} {m.main_effect})"
+def because(m: Movement, grouping: tuple[str, ...] = ()) -> str:
+    """What did most of a change, in words, with its dollars.
+
+    Args:
+        m: The movement of a group.
+        grouping: What it is a group of; nothing is all calls.
+    """
+    cause, amount = _main_cause(m)
+    return f"mainly because of {_words(cause, amount, grouping)} ({signed_dollars(amount)})"
+
+
+def _main_cause(m: Movement) -> tuple[str, Decimal]:
+    """What did most in the direction of the change, and its dollars."""
+    causes = {"calls": m.from_calls, "shift": m.shift, "intensity": m.intensity, "price": m.price, "mix": m.mix}
+    return max(causes.items(), key=lambda item: item[1] if m.change >= 0 else -item[1])
+
+
+def _words(cause: str, amount: Decimal, grouping: tuple[str, ...] = ()) -> str:
+    up, down = _CAUSES[cause]
+    return (up if amount > 0 else down).format(**_DESTINATIONS[grouping])
+
+
+def _advice(m: Movement, who: str) -> str:
+    cause, _ = _main_cause(m)
+    return _ADVICE[cause].format(who=who)
+
+
+def _at_stake(m: Movement, now: Period) -> Decimal | None:
+    """What a rise costs in a month; a fall puts nothing at stake."""
+    return now.per_month(m.change) if m.change > 0 else None
 
 
 def _counted(m: Movement) -> str:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from finops_core import Chart, Column, Finding, Metric, Section, Series, Table, dollars, percent, plural
+from typing import Literal
+
+from finops_core import Chart, Column, Finding, Metric, Section, Series, Table, count, dollars, percent, plural
 from finops_plugin_domains.understanding.days import Days
-from finops_plugin_domains.understanding.forecast import FEWEST_DAYS, HELD_BACK, Forecast, Outlook
+from finops_plugin_domains.understanding.forecast import FEWEST_DAYS, Forecast, HeldBack, Outlook
 
 HORIZONS = (30, 90, 365)
 """Days ahead."""
+
+FEWEST_WEEKS = 7
+"""Earlier weeks, one beginning on each day, below which nothing is said of how often the interval holds."""
+
+TOO_SHORT = "nothing can be forecast from fewer than two whole days"
+"""Why there is no forecast, as the end of a sentence."""
 
 
 def forecast_section(days: Days, forecast: Forecast | None, interval_percent: float) -> Section:
@@ -16,7 +24,7 @@ def forecast_section(days: Days, forecast: Forecast | None, interval_percent: fl
         return Section(
             id="forecast",
             title="What will it cost next?",
-            text="The log holds less than two whole days: one day says nothing about the next, so nothing is forecast.",
+            text="The log holds fewer than two whole days. One day says nothing about the next: nothing is forecast.",
         )
     blocks: list[Chart | Table] = [_chart(days, forecast), _horizons(forecast, interval_percent)]
     if forecast.trials:
@@ -24,7 +32,7 @@ def forecast_section(days: Days, forecast: Forecast | None, interval_percent: fl
     return Section(
         id="forecast",
         title="What will it cost next?",
-        text=f"{_expectation(forecast, interval_percent)} {_experience(forecast)}",
+        text=f"{_expectation(forecast, interval_percent)} {_experience(forecast)}".rstrip(),
         blocks=tuple(blocks),
     )
 
@@ -52,22 +60,37 @@ def _experience(forecast: Forecast) -> str:
     held = forecast.held_back
     if held is None:
         return ""
-    text = (
-        f"The method is {forecast.method.name}, fitted on {plural(forecast.days, 'whole day')}. Held back, the last "
-        f"week was forecast at {dollars(held.forecast)} and cost {dollars(held.actual)}"
-    )
-    if held.error_percent is not None:
-        text += f" (an error of {percent(held.error_percent)})"
-    text += f"; {held.days_inside} of its {HELD_BACK} days fell inside their interval."
+    text = f"The method is {forecast.method.name}, fitted on {plural(forecast.days, 'whole day')}"
     if len(forecast.trials) == 1:
-        return f"{text} The weekday methods need three weeks of days to be tried."
-    if not held.weeks:
-        return f"{text} Below four weeks of days the method was chosen on that same week, so the error flatters it."
-    weeks = plural(held.weeks, "earlier, overlapping week")
+        text += "; the weekday methods need three weeks of days to be tried"
+    elif not held.unseen:
+        text += "; below four weeks of days it can only be chosen on the last week itself, so its error flatters it"
     return (
-        f"{text} The method was chosen on {weeks}, {held.weeks_inside} of which fell inside the interval. The interval "
-        "covers day-to-day noise and the fit, not a new customer, price or product; beyond the "
-        f"{forecast.days} days of history it carries today's level on."
+        f"{text}. {_last_week(held)}; {_coverage(held)}. The interval covers how days vary, the fit, and by how much "
+        "held-back weeks were missed, not a new customer, price or product. Far ahead the forecast "
+        f"{forecast.method.further_out}."
+    )
+
+
+def _last_week(held: HeldBack) -> str:
+    error = "" if held.error_percent is None else f": an error of {percent(held.error_percent)}"
+    return (
+        f"The last week, forecast from the days before it, was expected to cost {dollars(held.forecast)} "
+        f"({dollars(held.lower)} to {dollars(held.upper)}) and cost {dollars(held.actual)}{error}, {_side(held)} the "
+        "interval"
+    )
+
+
+def _side(held: HeldBack) -> str:
+    return "inside" if held.inside else "outside"
+
+
+def _coverage(held: HeldBack) -> str:
+    if held.weeks < FEWEST_WEEKS:
+        return "it is too early to tell how often the interval holds"
+    return (
+        f"of the {count(held.weeks)} weeks before it, which overlap and were forecast in the same way, "
+        f"{count(held.weeks_inside)} ({percent(held.weeks_inside / held.weeks * 100, 0)}) fell inside"
     )
 
 
@@ -142,9 +165,7 @@ def forecast_metrics(forecast: Forecast | None) -> list[Metric]:
             label="Next 30 days",
             value=month and month.expected,
             unit="usd",
-            note=f"Between {dollars(month.lower)} and {dollars(month.upper)}."
-            if month and month.lower is not None and month.upper is not None
-            else "Too few days for an interval.",
+            note=_month_note(month),
         ),
         Metric(
             id="forecast-accuracy",
@@ -152,34 +173,41 @@ def forecast_metrics(forecast: Forecast | None) -> list[Metric]:
             value=None if error is None else max(0.0, 100 - abs(error)),
             unit="percent",
             better="higher",
-            note="100 - |forecast - actual| / actual x 100 of the last whole week, which the forecast had not seen."
+            note="100 - |forecast - actual| / actual x 100 of the last whole week, forecast from the days before it; "
+            f"it fell {_side(held)} the interval."
             if held
             else "Unknown: below two weeks of whole days no week can be held back.",
         ),
     ]
 
 
+def _month_note(month: Outlook | None) -> str:
+    if month is None:
+        return f"{TOO_SHORT.capitalize()}."
+    if month.lower is None or month.upper is None:
+        return "Too few days for an interval."
+    return f"Between {dollars(month.lower)} and {dollars(month.upper)}."
+
+
 def forecast_findings(days: Days, expected: Forecast | None, interval_percent: float) -> list[Finding]:
     """A finding if the whole interval of the next 30 days lies on one side of the rate of the last days."""
     if expected is None:
         return []
-    month = expected.outlooks[0]
+    month, held = expected.outlooks[0], expected.held_back
     rate, recent = days.monthly_rate()
-    if month.lower is None or month.upper is None or month.lower <= rate <= month.upper:
+    if held is None or not month.excludes(rate):
         return []
     rises = month.expected > rate
-    held = expected.held_back
-    error = held.error_percent if held else None
     return [
         Finding(
             id="forecast-moves",
             title=f"Spend is heading {'up' if rises else 'down'}: the next {month.days} days are expected to cost "
             f"{range_text(month)}, against {dollars(rate)} at the rate of the last {plural(recent, 'day')}.",
             who="all calls",
-            usd_per_month=abs(month.expected - rate),
-            confidence="low" if error is None or abs(error) > 25 else "medium" if abs(error) > 10 else "high",
-            why_sure=f"The {percent(interval_percent, 0)} interval leaves the past rate out"
-            + ("." if error is None else f"; the last week was forecast with an error of {percent(error)}."),
+            # What is saved is not at stake.
+            usd_per_month=month.expected - rate if rises else None,
+            confidence=_confidence(held),
+            why_sure=f"The {percent(interval_percent, 0)} interval leaves the past rate out. {_last_week(held)}.",
             action="Raise the budget or slow the growth before it is spent."
             if rises
             else "Release budget, or find out which customers went quiet.",
@@ -187,3 +215,10 @@ def forecast_findings(days: Days, expected: Forecast | None, interval_percent: f
             severity="warning" if rises else "info",
         )
     ]
+
+
+def _confidence(held: HeldBack) -> Literal["high", "medium", "low"]:
+    """How far a forecast can be trusted by its last week; one that fell outside of its interval says: not far."""
+    if held.error_percent is None or not held.inside or abs(held.error_percent) > 25:
+        return "low"
+    return "medium" if abs(held.error_percent) > 10 else "high"

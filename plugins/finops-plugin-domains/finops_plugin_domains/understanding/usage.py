@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
-"""The columns of the call log that count tokens."""
-
-COLUMNS = ("customer_id", "organization_id", "product_id", "feature_id", "task_type")
-"""The columns of the call log by which spend is broken down, beside provider and model."""
+from finops_core import TOKEN_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -54,13 +50,13 @@ class Usage:
         return self.cache_read_tokens / self.input_tokens * 100 if self.input_tokens else None
 
 
-SUMS = f"count(*) AS calls, sum(cost_usd) AS cost, {', '.join(f'sum({name}) AS {name}' for name in TOKENS)}"
+SUMS = f"count(*) AS calls, sum(cost_usd) AS cost, {', '.join(f'sum({name}) AS {name}' for name in TOKEN_COLUMNS)}"
 """The aggregates of a :class:`Usage` in SQL."""
 
 
 def usage(row: Mapping[str, Any], names: tuple[str | None, ...] = ()) -> Usage:
     """One row of :data:`SUMS` over at least one call."""
-    return Usage(names, row["calls"], row["cost"], *(int(row[name]) for name in TOKENS))
+    return Usage(names, row["calls"], row["cost"], *(int(row[name]) for name in TOKEN_COLUMNS))
 
 
 def added(usages: Iterable[Usage], names: tuple[str | None, ...] = ()) -> Usage:
@@ -70,7 +66,7 @@ def added(usages: Iterable[Usage], names: tuple[str | None, ...] = ()) -> Usage:
         names,
         sum(u.calls for u in every),
         sum((u.cost for u in every), Decimal(0)),
-        *(sum(getattr(u, name) for u in every) for name in TOKENS),
+        *(sum(getattr(u, name) for u in every) for name in TOKEN_COLUMNS),
     )
 
 

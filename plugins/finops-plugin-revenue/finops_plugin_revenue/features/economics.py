@@ -104,11 +104,9 @@ class Economics:
     @classmethod
     def read(cls, calls: Calls, rule: Rule, split_by: SplitBy) -> Economics:
         """Add up and split a log that has calls in its period."""
-        compared_spans = [] if calls.comparison is None else [calls.comparison.current, calls.comparison.previous]
-        spans = [span for span in (calls.period, *compared_spans) if span is not None]
         subscriptions = read_subscriptions(calls)
         whole, *compared = (
-            (use, subscriptions.over(span)) for use, span in zip(read_use(calls, spans), spans, strict=True)
+            (use, subscriptions.over(span)) for use, span in zip(read_use(calls), calls.reported, strict=True)
         )
         use, revenue = whole
         features = by_feature(use, revenue, split_by)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 import pyarrow as pa
 
-from finops_core import Calls, Period
+from finops_core import Calls
 from finops_plugin_revenue.revenue import Revenue
 
 SplitBy = Literal["calls", "tokens"]
@@ -80,37 +80,17 @@ class FeatureUse:
 Features = Mapping[str | None, FeatureUse]
 
 
-def read_use(calls: Calls, spans: Sequence[Period]) -> list[SpanUse]:
-    """Who used which feature how much, in one pass over the log.
-
-    Args:
-        calls: Of a log with calls.
-        spans: The period, and the spans to compare; they may overlap.
-
-    Returns:
-        The use in each span.
-    """
-    flags = ", ".join(
-        f"timestamp >= TIMESTAMP '{span.start}' AND timestamp < TIMESTAMP '{span.end}' AS in_{i}"
-        for i, span in enumerate(spans)
-    )
-    table = calls.sql(
-        f"""
-        SELECT feature_id, customer_id, {flags}, count(*) AS calls,
-            CAST(sum(input_tokens + output_tokens) AS BIGINT) AS tokens, sum(cost_usd) AS cost
-        FROM history WHERE timestamp >= $start GROUP BY ALL
-        """,
-        start=min(span.start for span in spans),
-    )
-    return [_span_use(table.filter(table[f"in_{i}"])) for i in range(len(spans))]
+def read_use(calls: Calls) -> list[SpanUse]:
+    """Who used which feature how much, in each of ``calls.reported``."""
+    return [_span_use(calls.usage("customer_id", "feature_id", span=i)) for i in range(len(calls.reported))]
 
 
 def _span_use(rows: pa.Table) -> SpanUse:
-    """Add up the rows of each customer and feature."""
-    keys = ["customer_id", "feature_id"]
-    sums = rows.group_by(keys).aggregate([("calls", "sum"), ("tokens", "sum"), ("cost", "sum")])
-    ordered = sums.sort_by([(key, "ascending") for key in keys])
-    return SpanUse(*(ordered[name].to_pylist() for name in (*keys, "calls_sum", "tokens_sum", "cost_sum")))
+    ordered = rows.sort_by([("customer_id", "ascending"), ("feature_id", "ascending")])
+    names = ("customer_id", "feature_id", "calls", "input_tokens", "output_tokens", "cost")
+    customers, features, calls, tokens_in, tokens_out, costs = (ordered[name].to_pylist() for name in names)
+    tokens = [int(n) + int(m) for n, m in zip(tokens_in, tokens_out, strict=True)]
+    return SpanUse(customers, features, calls, tokens, costs)
 
 
 def by_feature(use: SpanUse, revenue: Revenue, split_by: SplitBy) -> dict[str | None, FeatureUse]:
