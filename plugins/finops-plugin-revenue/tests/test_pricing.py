@@ -9,7 +9,7 @@ from finops_plugin_revenue.pricing.analyzer import PricingAnalyzer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finops_core import Calls, PeriodChoice, Report, Settings, Table, UsageError
+from finops_core import Calls, PeriodChoice, Report, Settings, Table
 from finops_core.testing import calls_from, check_analyzer
 
 Row = dict[str, object]
@@ -202,10 +202,12 @@ def test_tokens_are_priced_by_the_thousand() -> None:
     assert bills(analyze(calls_from(rows)), "usage") == {"a": Decimal(32), "b": Decimal(96)}
 
 
-def test_a_tier_without_customers_is_a_mistake_in_the_setting() -> None:
-    with pytest.raises(UsageError, match="no customer has a tier 'por'") as error:
-        by_calls(by_hand(), tier_prices={"por": 110})
-    assert "pro" in error.value.hint
+def test_a_tier_that_has_no_price_today_is_a_mistake_in_the_setting() -> None:
+    # Found when settings are read, before anything runs
+    context = {"settings": Settings()}
+    with pytest.raises(ValueError, match=r"\[tiers\] has no tier 'por'.*pro"):
+        PricingAnalyzer.model_validate({"tier_prices": {"por": 110}}, context=context)
+    assert PricingAnalyzer.model_validate({"tier_prices": {"pro": 110}}, context=context).tier_prices == {"pro": 110}
 
 
 def test_the_customer_that_uses_far_more_than_it_pays_for_is_named() -> None:

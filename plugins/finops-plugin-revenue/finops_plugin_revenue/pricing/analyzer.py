@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from finops_core import (
     Analyzer,
     Calls,
     Metric,
     Report,
-    UsageError,
     count,
     dollars,
     extrapolated,
@@ -90,6 +90,18 @@ class PricingAnalyzer(Analyzer):
     leave_percent: Percent | None = None
     """Share of the customers with a raised bill that leave; None shows what is left for every share, assuming none."""
 
+    @field_validator("tier_prices")
+    @classmethod
+    def _have_a_price_today(cls, prices: dict[str, Price] | None, info: ValidationInfo) -> dict[str, Price] | None:
+        settings = (info.context or {}).get("settings")
+        for name in prices or {}:
+            if settings is not None and name not in settings.tiers:
+                way_out = nearest(name, settings.tiers)
+                raise PydanticCustomError(
+                    "tier", "[tiers] has no tier '{name}'. {way_out}", {"name": name, "way_out": way_out}
+                )
+        return prices
+
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
         """The report on the calls of the period."""
@@ -101,7 +113,6 @@ class PricingAnalyzer(Analyzer):
             return self._unpriced(calls, spans)
         limit = Limit(self.rise_percent, self.raised_percent)
         hybrid = HybridTerms(self.usage_unit, self.hybrid_base, self.hybrid_included, self.hybrid_overage)
-        self._check_tiers(accounts)
         terms = Terms(self.flat_price, self.tier_prices, self.usage_price, hybrid)
         offers, missing = make_offers(accounts, terms, limit)
         best = best_offer(offers, limit)
@@ -139,12 +150,6 @@ class PricingAnalyzer(Analyzer):
             comparison=calls.comparison_text,
             headline="gain",
         )
-
-    def _check_tiers(self, accounts: Accounts) -> None:
-        tiers = {*accounts.subscriptions.prices, *(a.unpaid.tier for a in accounts.unknown if a.unpaid.tier)}
-        for name in self.tier_prices or {}:
-            if name not in tiers:
-                raise UsageError(f"pricing.tier_prices: no customer has a tier {name!r}", hint=nearest(name, tiers))
 
     def _unpriced(self, calls: Calls, spans: Spans) -> Report:
         accounts = spans[0]
