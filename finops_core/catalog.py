@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finops_core.errors import UsageError
+from finops_core.errors import FinopsError, UsageError
 from finops_core.settings import CatalogSettings, ModelSettings
 
 Int64s = npt.NDArray[np.int64]
@@ -235,6 +235,7 @@ class Catalog:
 
         Raises:
             UnknownPriceError: The model has no price.
+            FinopsError: A call costs more than 64 bits of nano-dollars hold.
         """
         schedule = self._schedule(provider, model)
         keys = schedule.keys(timestamp_us)
@@ -251,7 +252,17 @@ class Catalog:
             )
             mask = slice(None) if len(present) == 1 else keys == key
             whole = input_tokens[mask]
-            out[..., mask] = _round_to_nanos([(_per_token(rate, whole), tokens[..., mask]) for rate, tokens in parts])
+            try:
+                out[..., mask] = _round_to_nanos(
+                    [(_per_token(rate, whole), tokens[..., mask]) for rate, tokens in parts]
+                )
+            except OverflowError as e:
+                most = max(_largest(whole), _largest(output_tokens))
+                raise FinopsError(
+                    f"a call to {model} ({provider}) with {most:,.0f} tokens costs more by the catalogue than can be "
+                    "counted",
+                    hint="Correct the token counts of such calls where they come from.",
+                ) from e
         return out
 
     def costs(self, calls: pa.Table, *, provider: str | None = None, model: str | None = None) -> Int64s:

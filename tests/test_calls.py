@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from finops_core import Period, PeriodChoice, UsageError
+from finops_core import LogCounts, Period, PeriodChoice, UsageError
 from finops_core.testing import calls_from
 
 
@@ -155,6 +155,13 @@ def test_a_log_without_calls_has_no_period():
     assert calls.reported == ()
     with pytest.raises(IndexError):
         calls.usage()
+
+
+def test_a_log_whose_lines_are_all_quarantined_says_so():
+    calls = calls_from([], counts=LogCounts(lines=3, header=1, quarantined=2))
+    assert calls.empty_text == (
+        "No calls: nothing in the log could be read as one (2 lines quarantined; finops check says why)."
+    )
 
 
 def test_a_month_is_thirty_days_of_the_period():

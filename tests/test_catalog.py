@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from genai_prices import Usage, calc_price
 
-from finops_core import Catalog, Settings, UnknownPriceError, UsageError
+from finops_core import Catalog, FinopsError, Settings, UnknownPriceError, UsageError
 from finops_core.testing import calls_from
 
 
@@ -40,6 +40,12 @@ def test_a_fraction_of_a_nano_dollar_is_rounded_half_to_even():
 def test_astronomic_token_counts_are_priced_exactly():
     catalog = own(m1={"input": 30, "output": 60})
     assert nanos(catalog, "acme", "m1", [(0, 10**13, 10**13, 0, 0)]) == [10**13 * 90_000]
+
+
+def test_a_call_that_costs_more_than_can_be_counted_is_an_error_that_says_so():
+    # 9,007,199,254,740,992 tokens at $2,000 per million are 18 billion dollars: 2 x 9.007e18 nano-dollars
+    with pytest.raises(FinopsError, match=r"a call to m1 \(acme\) with 9,007,199,254,740,992 tokens costs more"):
+        nanos(own(m1={"input": 2000, "output": 0}), "acme", "m1", [(0, 2**53, 0, 0, 0)])
 
 
 def test_several_answers_to_each_call_are_priced_at_once():

@@ -346,7 +346,12 @@ class Calls:
     @property
     def empty_text(self) -> str:
         """What to say of a period without calls, in one sentence."""
-        return "No calls yet." if self.period is None else f"No calls in the period ({self.period})."
+        if self.period is not None:
+            return f"No calls in the period ({self.period})."
+        if self.counts.quarantined:
+            lines = plural(self.counts.quarantined, "line")
+            return f"No calls: nothing in the log could be read as one ({lines} quarantined; finops check says why)."
+        return "No calls yet."
 
     @property
     def comparison_text(self) -> str:
