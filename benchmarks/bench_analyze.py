@@ -47,10 +47,10 @@ def make(folder: Path, scale: float) -> Ledger:
 
 
 def measure(ledger: Ledger, analyzers: Loaded, rounds: int) -> tuple[float, dict[str, float], float]:
-    """Seconds of all analyzers together, of each, and of the yardstick."""
+    """Seconds of all analyzers together, of each by itself, and of the yardstick."""
     together = best(lambda: pipeline.analyze(ledger, analyzers, Settings()), rounds)
+    each = {p.found.name: best(lambda p=p: analyzers.call(p, calls=ledger.calls()), rounds) for p in analyzers.plugins}
     calls = ledger.calls()
-    each = {p.found.name: best(lambda p=p: analyzers.call(p, calls=calls), rounds) for p in analyzers.plugins}
     return together, each, best(lambda: calls.sql(YARDSTICK), rounds)
 
 
@@ -65,6 +65,7 @@ def main() -> None:
         together, each, yardstick = measure(ledger, analyzers, ROUNDS)
         print(f"{len(each)} analyzers on {ledger.counts.accepted:,} calls")
         print(f"  together / one GROUP BY    {together / yardstick:6.1f}   ({together:.2f} s / {yardstick:.3f} s)")
+        print("  each by itself, with what several of them share")
         for analyzer, seconds in sorted(each.items(), key=lambda item: -item[1]):
             print(f"    {analyzer:<24} {seconds / yardstick:6.1f}")
         if arguments.larger:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from finops_core.ledger.calls import Calls
 from finops_core.plugin_base import Plugin
 from finops_core.report import Report
 
@@ -19,6 +20,16 @@ class Analyzer(Plugin):
     capability: ClassVar[str] = ""
     audience: ClassVar[str] = ""
     question: ClassVar[str] = ""
+
+    def read_ahead(self, calls: Calls) -> None:
+        """Ask for what ``analyze`` needs first, so that it is there by then.
+
+        finops calls this on another thread while other analyzers compute. Only what :func:`~finops_core.read_once`
+        keeps, and what ``Calls`` keeps itself, is worth asking for; an error here is left for ``analyze`` to meet.
+
+        Args:
+            calls: Those that ``analyze`` gets, with at least one in the period.
+        """
 
     def report(self, *, answer: str, **fields: Any) -> Report:
         """A report with this analyzer's name, title, capability, audience and question filled in."""

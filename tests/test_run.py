@@ -197,6 +197,8 @@ def test_replace_clears_a_log_that_holds_other_calls(finops):
         (("--set", "burst.burst_probabilty=1"), "Did you mean 'burst_probability'?"),
         (("--set", "burst.burst_probability=2"), "less than or equal to 1"),
         (("--set", "bust.seed=2"), "Did you mean 'burst'?"),
+        (("--set", 'optimization.what_if={chat="openai/gpt5-mini"}'), "did you mean 'openai/gpt-5-mini'?"),
+        (("--set", "pricing.tier_prices={gold=1}"), "gold"),
         (("-p", "no:bass"), "Did you mean 'base'?"),
         (("-p", "bass"), "not of the form no:NAME"),
         (("--append", "--replace"), "exclude each other"),

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import cache, cached_property, partial, wraps
-from typing import Any, Self, TypeVar
+from functools import cache, partial, wraps
+from threading import RLock, local
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from finops_core.call import EVENT_SCHEMA, NAMES, SCHEMA
 from finops_core.catalog import Catalog
@@ -21,6 +23,7 @@ from finops_core.settings import Settings
 from finops_core.wording import plural
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 USAGE_COLUMNS = ("customer_id", "organization_id", "product_id", "feature_id", "task_type")
 """The columns that say for whom and for what a call was made."""
@@ -69,8 +72,29 @@ class LogCounts:
 _NUMBERS = tuple(f.name for f in fields(LogCounts) if f.name not in ("unknown_columns", "reasons"))
 
 
-IN_PARQUET = "read_parquet("
-"""What the source of calls in files begins with."""
+GIVEN = "given_calls"
+"""What SQL calls the rows of calls in memory."""
+
+
+def read_once(read: Callable[Concatenate[Calls, P], T]) -> Callable[Concatenate[Calls, P], T]:
+    """Keep what a function reads from calls for as long as the calls themselves: several reports ask for the same.
+
+    On several threads too, each thing is read by the first who asks, and the others wait for it. What ``read``
+    returns must not be changed, and must not hold the calls; arguments beside the calls must be hashable.
+    """
+    kept: WeakKeyDictionary[Calls, dict[Any, T]] = WeakKeyDictionary()
+    lock = RLock()
+
+    @wraps(read)
+    def reading(calls: Calls, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        key = (args, tuple(sorted(kwargs.items())))
+        with lock:
+            found = kept.setdefault(calls, {})
+            if key not in found:
+                found[key] = read(calls, *args, **kwargs)
+            return found[key]
+
+    return reading
 
 
 class Calls:
@@ -102,8 +126,7 @@ class Calls:
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
-        source: str,
+        source: str | pa.Table,
         *,
         settings: Settings | None = None,
         catalog: Catalog | None = None,
@@ -112,41 +135,34 @@ class Calls:
         choice: PeriodChoice | None = None,
         extent: tuple[datetime, datetime] | None = None,
     ) -> None:
-        """Look at the rows of ``source``, a relation that ``connection`` can select from.
+        """Look at the rows of ``source``: a relation in SQL, such as ``read_parquet(...)``, or a table in memory.
 
         With ``counts`` and ``extent`` (the times of the first and the last call), nothing is read in advance.
         """
         self._choice = choice or PeriodChoice()
         self._given = {"settings": settings, "catalog": catalog, "choice": choice, "extent": extent}
         self._source = source
+        self._here = local()
+        self._views: dict[str, str] = {}
         self.settings = settings or Settings()
         self.catalog = catalog or Catalog(self.settings.catalog)
         self.events = EVENT_SCHEMA.empty_table() if events is None else events
-        self._connection = connection
-        connection.execute("SET TimeZone = 'UTC'")
         if extent is None or counts is None:
-            ((first, last, rows),) = connection.sql(
-                f"SELECT min(timestamp), max(timestamp), count(*) FROM {source}"
-            ).fetchall()
+            ((first, last, rows),) = (
+                self._open().sql(f"SELECT min(timestamp), max(timestamp), count(*) FROM {self._relation}").fetchall()
+            )
             self.counts = counts or LogCounts(lines=rows + 1, header=1, accepted=rows)
         else:
             (first, last), self.counts = extent, counts
         self.log_period = None if first is None else Period(first.date(), last.date())
         self.period = None if self.log_period is None else self._choice.of(self.log_period)
         self.comparison = Comparison.of(self.period, self.log_period) if self.period and self.log_period else None
-        columns = ", ".join(NAMES)
-        for view, span in (
-            ("calls", self.period),
-            ("current", self.comparison and self.comparison.current),
-            ("previous", self.comparison and self.comparison.previous),
-        ):
-            self._view(
-                view,
-                columns,
-                source,
-                f"timestamp >= TIMESTAMP '{span.start}' AND timestamp < TIMESTAMP '{span.end}'" if span else "false",
-            )
-        self._view("history", columns, source, f"timestamp < TIMESTAMP '{self.period.end}'" if self.period else "false")
+        self._views = {
+            "calls": _within(self.period),
+            "current": _within(self.comparison.current if self.comparison else None),
+            "previous": _within(self.comparison.previous if self.comparison else None),
+            "history": f"timestamp < TIMESTAMP '{self.period.end}'" if self.period else "false",
+        }
         self.now: datetime | None = last
         if self.period and not self.period.start <= last < self.period.end:
             self.now = self.sql("SELECT max(timestamp) AS now FROM calls")["now"][0].as_py()
@@ -168,16 +184,15 @@ class Calls:
                 columns.append(values if column.default is None else values.fill_null(column.default))
             else:
                 columns.append(pa.repeat(pa.scalar(column.default, arrow_field.type), table.num_rows))
-        connection = connect()
-        connection.register("given_calls", pa.table(columns, schema=SCHEMA))
-        return cls(connection, "given_calls", **options)
+        return cls(pa.table(columns, schema=SCHEMA), **options)
 
-    @cached_property
+    @property
+    @read_once
     def total(self) -> int:
         """How many calls the period has."""
         return int(self.sql("SELECT count(*) AS n FROM calls")["n"][0].as_py())
 
-    @cached_property
+    @property
     def reported(self) -> tuple[Period, ...]:
         """The period, then the later and the earlier span of the comparison if there is one; they may overlap.
 
@@ -193,16 +208,14 @@ class Calls:
 
         With them one pass over `history` from the first of these days on serves all of them.
         """
-        return ", ".join(
-            f"timestamp >= TIMESTAMP '{span.start}' AND timestamp < TIMESTAMP '{span.end}' AS in_{i}"
-            for i, span in enumerate(self.reported)
-        )
+        return ", ".join(f"{_within(span)} AS in_{i}" for i, span in enumerate(self.reported))
 
     @property
     def reported_from(self) -> datetime:
         """The first moment of :attr:`reported`."""
         return min((span.start for span in self.reported), default=datetime.min)
 
+    @read_once
     def usage(self, *columns: str, span: int = 0) -> pa.Table:
         """What was used by whom for what, read once for all who ask: calls, cost and tokens of each group.
 
@@ -218,23 +231,27 @@ class Calls:
             IndexError: There is no such span.
         """
         self.reported[span]
-        rows = self._usage.filter(self._usage[f"in_{span}"])
         sums = [(name, "sum") for name in ("calls", "cost", *TOKEN_COLUMNS)]
+        rows = self._usage.filter(self._usage[f"in_{span}"])
         groups = rows.group_by(list(columns), use_threads=False).aggregate(sums)
-        values = {name: groups[f"{name}_sum"] for name, _ in sums}
-        values |= {name: whole_numbers(values[name]) for name in TOKEN_COLUMNS}
-        return pa.table({name: groups[name] for name in columns} | values)
+        names = {name: groups[name].cast(pa.string()) for name in columns}
+        return pa.table(names | {name: groups[f"{name}_sum"] for name, _ in sums})
 
-    @cached_property
+    @property
+    @read_once
     def _usage(self) -> pa.Table:
         tokens = ", ".join(f"sum({name}) AS {name}" for name in TOKEN_COLUMNS)
-        return self.sql(
+        table = self.sql(
             f"SELECT {', '.join(USAGE_COLUMNS)}, {self.membership}, count(*) AS calls, sum(cost_usd) AS cost, {tokens} "
             "FROM history WHERE timestamp >= $start GROUP BY ALL",
             start=self.reported_from,
-        )
+        ).combine_chunks()
+        names = {name: table[name].dictionary_encode() for name in USAGE_COLUMNS}  # which group and filter faster
+        counts = {name: whole_numbers(table[name]) for name in TOKEN_COLUMNS}
+        return pa.table({name: table[name] for name in table.column_names} | names | counts)
 
-    @cached_property
+    @property
+    @read_once
     def customer_days(self) -> pa.Table:
         """What customers did on each day of the period and of both compared spans.
 
@@ -251,7 +268,8 @@ class Calls:
         )
         return days.set_column(3, "tokens", whole_numbers(days["tokens"]))
 
-    @cached_property
+    @property
+    @read_once
     def daily_cost(self) -> dict[date, Decimal]:
         """US dollars of every day of the period, in order; 0 on a day without calls, empty without a period."""
         if self.period is None:
@@ -261,7 +279,8 @@ class Calls:
         days = (self.period.first + timedelta(days=n) for n in range(self.period.days))
         return {day: cost.get(day, Decimal(0)) for day in days}
 
-    @cached_property
+    @property
+    @read_once
     def stated_tiers(self) -> list[dict[str, Any]]:
         """The subscription tiers that customers' calls state, up to the end of the period.
 
@@ -276,10 +295,7 @@ class Calls:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled, calls in Parquet files are opened again where they arrive; those in memory travel along."""
         options = {**self._given, "counts": self.counts, "events": self.events}
-        if self._source.startswith(IN_PARQUET):
-            return partial(_opened, **options), (self._source,)
-        rows = self._connection.sql(f"SELECT {', '.join(NAMES)} FROM {self._source}").to_arrow_table()
-        return partial(type(self).from_arrow, **options), (rows,)
+        return partial(type(self), **options), (self._source,)
 
     def sql(self, query: str, **values: Any) -> pa.Table:
         """Run a query and fetch all of its rows.
@@ -314,7 +330,8 @@ class Calls:
         current = self.rows(f"SELECT {select} FROM current", **values)[0]
         return whole, current, self.rows(f"SELECT {select} FROM previous", **values)[0]
 
-    @cached_property
+    @property
+    @read_once
     def month_caveat(self) -> str:
         """What an amount a month rests on, in one sentence, where the calls cover less than a week; else empty."""
         if self.period is None or self.period.days >= LEVEL_DAYS or not self.total:
@@ -358,45 +375,43 @@ class Calls:
         it = "it" if self.period.first == began else self.period.first
         return f"Nothing is compared: the log begins on {began} and does not hold the {before} before {it}."
 
-    def _view(self, name: str, columns: str, source: str, condition: str) -> None:
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {columns} FROM {source} WHERE {condition}"
-        )
+    @property
+    def _relation(self) -> str:
+        return self._source if isinstance(self._source, str) else GIVEN
+
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        """This thread's: a connection serves one thread at a time."""
+        if not hasattr(self._here, "connection"):
+            self._here.connection = self._open()
+        connection: duckdb.DuckDBPyConnection = self._here.connection
+        return connection
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        """A new connection to this process's database in memory, which sees the views."""
+        connection = _database().cursor()
+        connection.execute("SET TimeZone = 'UTC'")
+        if not isinstance(self._source, str):
+            connection.register(GIVEN, self._source)
+        for name, condition in self._views.items():
+            connection.execute(
+                f"CREATE OR REPLACE TEMP VIEW {name} AS "
+                f"SELECT {', '.join(NAMES)} FROM {self._relation} WHERE {condition}"
+            )
+        return connection
 
 
-def whole_numbers(sums: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Sums of whole numbers, which SQL returns as decimals, as 64-bit integers; as they are where one needs more."""
-    try:
-        return sums.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return sums
+def _within(span: Period | None) -> str:
+    """Which calls lie in a span, in SQL; none without one."""
+    return f"timestamp >= TIMESTAMP '{span.start}' AND timestamp < TIMESTAMP '{span.end}'" if span else "false"
 
 
-def connect() -> duckdb.DuckDBPyConnection:
-    """A new connection, with views of its own, to this process's database in memory."""
-    return _database().cursor()
+def whole_numbers(counts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers that SQL returns as decimals as 64-bit integers; as they are where all together need more."""
+    fit = (pc.sum(counts).as_py() or 0) < 2**63
+    return counts.cast(pa.int64()) if fit else counts
 
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()  # which takes 10 ms
-
-
-def read_once(read: Callable[[Calls], T]) -> Callable[[Calls], T]:
-    """Keep what a function reads from calls for as long as the calls themselves: several reports ask for the same.
-
-    What ``read`` returns must not be changed, and must not hold the calls.
-    """
-    kept: WeakKeyDictionary[Calls, T] = WeakKeyDictionary()
-
-    @wraps(read)
-    def reading(calls: Calls) -> T:
-        if calls not in kept:
-            kept[calls] = read(calls)
-        return kept[calls]
-
-    return reading
-
-
-def _opened(source: str, **options: Any) -> Calls:
-    return Calls(connect(), source, **options)

@@ -18,7 +18,7 @@ from finops_core import calllog
 from finops_core.call import SCHEMA
 from finops_core.catalog import Catalog
 from finops_core.errors import FinopsError
-from finops_core.ledger.calls import Calls, LogCounts, connect
+from finops_core.ledger.calls import Calls, LogCounts
 from finops_core.ledger.header import open_log
 from finops_core.ledger.intake import Intake, Tally, crc_of
 from finops_core.ledger.periods import PeriodChoice
@@ -155,19 +155,14 @@ class Ledger:
             choice: The period; by default the whole log.
             events: What was planted, for scoring.
         """
-        connection = connect()
-        extent = None
+        extent, source = None, SCHEMA.empty_table()
         if self.segments:
             first = min(segment.first for segment in self._snapshot.segments)
             last = max(segment.last for segment in self._snapshot.segments)
             extent = _EPOCH + timedelta(microseconds=first), _EPOCH + timedelta(microseconds=last)
             paths = ", ".join("'{}'".format(str(path).replace("'", "''")) for path in self.segments)
             source = f"read_parquet([{paths}])"
-        else:
-            connection.register("no_calls", SCHEMA.empty_table())
-            source = "no_calls"
         return Calls(
-            connection,
             source,
             settings=settings,
             catalog=catalog,

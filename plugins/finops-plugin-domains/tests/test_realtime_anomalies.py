@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
 from finops_plugin_domains.realtime.anomalies import find_unusual, log_tail_bound, merge_incidents
-from finops_plugin_domains.realtime.hourly import HourlyUse, grouped_median
+from finops_plugin_domains.realtime.hourly import HourlyUse, grouped_median, hourly_use
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,7 +173,7 @@ def test_of_values_that_rose_alike_the_first_dimension_and_name_is_given():
 
 def test_hours_come_by_customer_and_time_whatever_the_order_of_the_calls():
     calls = [("b", 2, "0.01"), ("z\u00e9", 0, "0"), ("b", 0, "0.02"), ("B", 1, "1"), ("b", 2, "0.04")]
-    use = HourlyUse.load(
+    use = hourly_use(
         calls_from(
             [{"timestamp": START + timedelta(hours=h), "customer_id": c, "cost_usd": cost} for c, h, cost in calls]
         ),

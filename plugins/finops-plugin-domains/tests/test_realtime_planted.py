@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
 from finops_plugin_domains.realtime.anomalies import find_unusual
-from finops_plugin_domains.realtime.hourly import HourlyUse
+from finops_plugin_domains.realtime.hourly import hourly_use
 
 from finops_core import SCHEMA, Calls, Run
 
@@ -68,13 +68,13 @@ def test_half_of_the_bursts_show_with_no_more_of_the_log_than_up_to_the_end_of_t
         ("base", BaseSimulator(num_customers=40, seed=42)), ("burst", BurstTrafficSimulator(seed=200))
     )
     bursts = [e for e in events.to_pylist() if e["kind"] == "burst"]
-    whole = HourlyUse.load(Calls.from_arrow(calls), days=60)
+    whole = hourly_use(Calls.from_arrow(calls), days=60)
     shown = [seen_after_an_hour(up_to(whole, first_hour_over(e)), e["customer_id"]) for e in bursts]
     assert sum(shown) > len(shown) / 2
     # Cutting the hours is only quicker than reading the log again up to that moment.
     middle = bursts[len(bursts) // 2]
     until = pc.less(calls["timestamp"], pa.scalar(first_hour_over(middle), pa.timestamp("us")))
-    read, cut = HourlyUse.load(Calls.from_arrow(calls.filter(until)), days=60), up_to(whole, first_hour_over(middle))
+    read, cut = hourly_use(Calls.from_arrow(calls.filter(until)), days=60), up_to(whole, first_hour_over(middle))
     assert (cut.start, cut.customers, cut.cost.to_pylist()) == (read.start, read.customers, read.cost.to_pylist())
     for column in PER_HOUR:
         assert np.array_equal(getattr(cut, column), getattr(read, column)), column

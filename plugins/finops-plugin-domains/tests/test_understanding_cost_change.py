@@ -26,7 +26,7 @@ def two_days(rows: list[dict], **options) -> Calls:
 
 def change_of(calls: Calls) -> CostChange:
     models = {(r["provider"], r["model"]) for r in calls.rows("SELECT DISTINCT provider, model FROM history")}
-    change = cost_change(calls, models)
+    change = cost_change(calls, frozenset(models))
     assert change is not None
     return change
 
@@ -165,7 +165,7 @@ def test_fewer_calls_are_not_the_reason_for_a_rise() -> None:
 
 
 def test_without_a_comparison_there_is_nothing_to_split() -> None:
-    assert cost_change(calls_from([{}]), [("openai", "gpt-5")]) is None
+    assert cost_change(calls_from([{}]), frozenset({("openai", "gpt-5")})) is None
 
 
 def test_a_fall_is_explained_by_what_pulled_down() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from finops_core import Column, Finding, Metric, Period, Section, Table, dollars, plural
+from finops_core import Column, Finding, Metric, Section, Table, dollars, listing, plural
 from finops_plugin_revenue.accounts import Accounts, Spans
 
 CUSTOMER = Column(name="customer", label="Customer", role="dimension", dimension="customer_id")
@@ -16,6 +16,17 @@ REVENUE = Column(name="revenue", label="Revenue", unit="usd", role="measure")
 COST = Column(name="cost", label="Cost", unit="usd", role="measure")
 MARGIN = Column(name="margin", label="Margin", unit="usd", role="measure")
 MARGIN_PERCENT = Column(name="margin_percent", label="Margin %", unit="percent")
+
+SET_TIERS = "Write subscription_tier into the log, or set the price of each missing tier under [tiers] in finops.toml."
+
+NAMED = 3
+"""So many customers are named before the rest is counted."""
+
+
+def who(names: Sequence[str]) -> str:
+    """Whom a finding concerns: all names, or the first few and how many more."""
+    more = len(names) - NAMED
+    return listing(names) if more <= 0 else f"{', '.join(names[:NAMED])} and {more:,} more"
 
 
 def metric(spans: Spans, value: Callable[[Accounts], Any], **fields: Any) -> Metric:
@@ -30,6 +41,11 @@ def metric(spans: Spans, value: Callable[[Accounts], Any], **fields: Any) -> Met
     return Metric(value=measured[0], current=measured[1], previous=measured[2], **fields)
 
 
+def all_of(accounts: Accounts) -> str:
+    """The customers of known revenue, of whom there are several, as the subject of a sentence."""
+    return "both" if len(accounts.known) == 2 else f"all {len(accounts.known):,}"
+
+
 def unknown_customers(accounts: Accounts) -> str:
     """How many customers of unknown revenue called, and what that cost."""
     return f"{plural(len(accounts.unknown), 'customer')} of unknown revenue that cost {dollars(accounts.unknown_cost)}"
@@ -42,23 +58,29 @@ def nobody_known(accounts: Accounts) -> str:
     return f"none of the {plural(len(accounts.unknown), 'customer')} has a tier with a known price"
 
 
-def unknown_finding(accounts: Accounts, period: Period) -> Finding:
-    """That some customers' revenue is not known, and what to set."""
-    who = unknown_customers(accounts)
+def unknown_names(accounts: Accounts) -> list[str]:
+    """The customers of unknown revenue, the dearest first."""
+    return [a.name for a in sorted(accounts.unknown, key=lambda a: (-a.use.cost, a.name))]
+
+
+def unknown_finding(names: Sequence[str], of: str, section: str) -> Finding:
+    """That a report leaves customers of unknown revenue out, and what to set; what they cost, profitability tells.
+
+    Args:
+        names: Theirs, the dearest first.
+        of: What they are left out of.
+        section: Where the report lists them.
+    """
+    them = names[0] if len(names) == 1 else plural(len(names), "customer")
     return Finding(
         id="unknown-revenue",
-        title=f"{who} are left out of margins and prices."
-        if len(accounts.unknown) > 1
-        else f"{accounts.unknown[0].name} has no known revenue and cost {dollars(accounts.unknown_cost)}; it is left "
-        "out of margins and prices.",
-        who=accounts.unknown[0].name if len(accounts.unknown) == 1 else "",
-        usd_per_month=period.per_month(accounts.unknown_cost),
+        title=f"{them} {'is' if len(names) == 1 else 'are'} left out of {of} for want of a known revenue.",
+        who=who(names),
         confidence="high",
-        why_sure="The cost is logged; the amount is that cost a month, not a loss.",
-        action="Write subscription_tier into the log, or set the price of each missing tier under [tiers] in "
-        "finops.toml.",
-        section="unknown",
-        severity="warning",
+        why_sure="The tier is missing in the log, or has no price under [tiers]. The cost is told by the report "
+        "customer_profitability.",
+        action=SET_TIERS,
+        section=section,
     )
 
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from finops_core import Calls, Period, read_once
-from finops_plugin_revenue.revenue import CustomerRevenue, Subscriptions, UnknownRevenue, read_subscriptions
+from finops_plugin_revenue.revenue import (
+    CustomerRevenue,
+    Subscriptions,
+    UnknownRevenue,
+    dollars_of,
+    read_subscriptions,
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,11 @@ class Account:
         """Revenue less cost, US dollars."""
         return self.paid.revenue - self.use.cost
 
+    @property
+    def margin_per_month(self) -> Decimal:
+        """The margin of the charged days as that of 30 such days: the customer may have come within the period."""
+        return dollars_of(Fraction(self.margin) * 30 / self.paid.days)
+
 
 @dataclass(frozen=True)
 class UnknownAccount:
@@ -71,7 +83,7 @@ class Accounts:
     Attributes:
         period: The days they cover.
         known: Customers of known revenue, sorted by id; those who paid without a call included.
-        unknown: The others, sorted by id.
+        unknown: The others, sorted by id; those without a call included.
         subscriptions: Who had which tier when.
         daily: ``customer_id, day, calls, tokens, cost`` of every customer and day with calls, sorted.
     """
@@ -141,7 +153,7 @@ def _accounts(subscriptions: Subscriptions, period: Period, daily: pa.Table) -> 
     return Accounts(
         period,
         tuple(Account(paid, used.get(name, Use())) for name, paid in revenue.known.items()),
-        tuple(UnknownAccount(unpaid, used[name]) for name, unpaid in revenue.unknown.items() if name in used),
+        tuple(UnknownAccount(unpaid, used.get(name, Use())) for name, unpaid in revenue.unknown.items()),
         subscriptions,
         daily,
     )

@@ -9,7 +9,7 @@ from finops_plugin_revenue.pricing.analyzer import PricingAnalyzer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finops_core import Calls, PeriodChoice, Report, Settings, Table, UsageError
+from finops_core import Calls, PeriodChoice, Report, Settings, Table
 from finops_core.testing import calls_from, check_analyzer
 
 Row = dict[str, object]
@@ -91,48 +91,71 @@ def test_a_usage_price_that_is_not_set_earns_todays_revenue() -> None:
 
 
 def test_the_search_finds_the_hybrid_that_earns_most_within_the_limit() -> None:
-    # One of three may pay over 20 % more. Allowances at which somebody stands, in calls per dollar:
-    # 0.345: only b is over it, by 60 - 0.345 x 99 = 25.845; price up to 1 / 0.345 = 2.898: + 74.89881
-    # 0.101: a over by 7.071, b by 50.001; a's limit 5.80 / 7.071 = 0.8202: + 46.8;  0.607: nobody is over it
+    # One of three may pay over 20 % more. The highest bills that are no raise are 34.80, 118.80 and 358.80: calls per
+    # dollar of them are b 0.5051, a 0.28736, c 0.084. b may be raised, so a holds the price back: 0.2874 calls a
+    # dollar, at no more than 1 / 0.2874 = 3.479. a is over by 10 - 8.3346 = 1.6654, b by 60 - 28.4526 = 31.5474,
+    # c not: 3.479 x 33.2128 = 115.5473312. With nothing included a's price would be 5.80 / 10 = 0.58, and 100 calls
+    # would earn 58.
     report = by_calls(by_hand(), raised_percent=34)
-    assert bills(report, "hybrid") == {"a": Decimal(29), "b": Decimal("173.89881"), "c": Decimal(299)}
+    assert bills(report, "hybrid") == {"a": Decimal("34.7939266"), "b": Decimal("208.7534046"), "c": Decimal(299)}
     hybrid = model(report, "Hybrid")
-    assert (hybrid["change"], hybrid["raised"]) == (Decimal("74.89881"), 1)
-    assert metric(report, "gain") == Decimal("74.89881")
-    assert "0.345 calls included per dollar of it, then $2.898 per call" in report.answer
-    assert report.findings[0].usd_per_month == Decimal("74.89881")
+    assert (hybrid["change"], hybrid["raised"]) == (Decimal("115.5473312"), 1)
+    assert metric(report, "gain") == Decimal("115.5473312")
+    # Nobody's tier has more customers than another's: enterprise is the first by name, 0.2874 x 299 = 85.9
+    terms = "287.4 calls per $1,000 of it (enterprise: about 85 a month) included and $3.479 per call beyond"
+    assert f"each tier keeps its price, with {terms}" in report.answer
+    assert report.findings[0].usd_per_month == Decimal("115.5473312")
     assert report.findings[0].who == "b"
 
 
 def test_a_limit_of_nobody_is_kept_by_everybody() -> None:
-    # At 0.101 calls per dollar b's limit is 19.80 / 50.001 = 0.39599, so 0.3959:
-    # a 29 + 0.3959 x 7.071, b 99 + 0.3959 x 50.001, in all + 0.3959 x 57.072 = 22.5948048
+    # With nothing included, b's limit is 19.80 / 60 = 0.33 a call, for 100 calls. At b's 60 / 118.80 = 0.5051 calls a
+    # dollar and 1.979 a call only b would pay more, at most 19.80.
     report = by_calls(by_hand(), raised_percent=0)
-    assert model(report, "Hybrid")["change"] == Decimal("22.5948048")
+    assert model(report, "Hybrid")["change"] == Decimal(33)
     assert model(report, "Hybrid")["raised"] == 0
-    assert bills(report, "hybrid")["b"] == Decimal("118.7953959")
+    assert bills(report, "hybrid") == {"a": Decimal("32.3"), "b": Decimal("118.8"), "c": Decimal("308.9")}
+    assert report.answer.endswith(
+        "each tier keeps its price, and all use costs $0.33 per call on top; all 3 customers would pay more, but not "
+        "over 20 % more."
+    )
+    assert "a month more than today's tiers ($427.00 in 30 days, margin 84.8 %): each" in report.answer
 
 
 def test_the_trade_off_shows_what_a_wider_limit_brings() -> None:
     # 0 to 30 % of three customers are nobody, 40 and 50 % are one of them; each is shown at its smallest share
     points = table(by_calls(by_hand()), "tradeoff_points")
-    assert [(row[0], row[3], row[4]) for row in points.rows] == [
-        (0.0, Decimal("22.5948048"), 0),
-        (40.0, Decimal("74.89881"), 1),
+    assert [(row[0], row[1], row[3], row[4]) for row in points.rows] == [
+        (0.0, "nothing", Decimal(33), 0),
+        (40.0, "287.4 calls per $1,000", Decimal("115.5473312"), 1),
     ]
 
 
 def test_what_survives_is_the_gain_less_what_leaving_customers_would_have_brought() -> None:
-    # b would pay 173.89881 and costs 60. If it leaves, what is left against today is 74.89881 - 113.89881 = -39:
-    # its 99 of today less its 60 of cost. Half of that: 74.89881 - 56.949405 = 17.949405; gone at 65.76 %.
+    # b would pay 208.7534046 and costs 60. If it leaves, what is left against today is 115.5473312 - 148.7534046 =
+    # -33.2060734: its 99 of today less its 60 of cost, and 5.7939266 more of a. Half of that leaving: 115.5473312 -
+    # 74.3767023 = 41.1706289; gone at 77.68 %.
     report = by_calls(by_hand(), raised_percent=34, leave_percent=50)
     left = table(report, "gain_left_points")
     place = [c.name for c in left.columns].index("hybrid")
     at = {row[0]: row[place] for row in left.rows}
-    assert (at[0.0], at[50.0], at[100.0]) == (Decimal("74.89881"), Decimal("17.949405"), Decimal(-39))
-    assert metric(report, "gain_kept") == Decimal("17.949405")
-    assert metric(report, "leave_break_even") == pytest.approx(74.89881 / 113.89881 * 100)
-    assert "no more than 65 % of those leave" in report.answer
+    assert (at[0.0], at[50.0], at[100.0]) == (Decimal("115.5473312"), Decimal("41.1706289"), Decimal("-33.2060734"))
+    assert metric(report, "gain_kept") == Decimal("41.1706289")
+    assert metric(report, "leave_break_even") == pytest.approx(115.5473312 / 148.7534046 * 100)
+    assert "if nobody leaves" in report.answer
+    assert report.answer.endswith("1 of 3 customers would pay over 20 % more, and the gain is gone if b leaves.")
+
+
+def test_of_many_raised_customers_the_answer_says_at_how_many_leavers_the_gain_is_gone() -> None:
+    # Nothing included and $0.10 a call: both pay 99 + 60 and cost 20: gain 120, if both leave 278 less: 43.2 %
+    rows = [row for name in "ab" for row in calls_of(name, 600, "pro", 20)]
+    report = by_calls(rows, hybrid_included=0, hybrid_overage="0.1", raised_percent=100)
+    assert report.answer.endswith("and the gain is gone once 43 % of them leave.")
+    # Without leavers the gain is whole: more than all of what is left if some leave
+    assert (
+        "would earn $120.00 a month more than today's tiers ($198.00 in 30 days, margin 79.8 %) if nobody leaves"
+        in (report.answer)
+    )
 
 
 def test_no_share_of_leaving_customers_is_assumed() -> None:
@@ -162,7 +185,10 @@ def test_every_model_can_be_set() -> None:
 def test_a_price_that_is_set_is_best_if_it_earns_more_within_the_limit() -> None:
     # Enterprise at 358 is 19.7 % more and earns 59; the best hybrid with nobody over 20 % earns 22.59
     report = by_calls(by_hand(), raised_percent=0, tier_prices={"enterprise": 358})
-    assert report.answer.startswith("Tiered pricing, starter $29, pro $99, enterprise $358 a month, would earn $59.00")
+    assert report.answer == (
+        "Tiered pricing would earn $59.00 a month more than today's tiers ($427.00 in 30 days, margin 84.8 %): "
+        "starter $29, pro $99, enterprise $358 a month; 1 of 3 customers would pay more, none over 20 % more."
+    )
 
 
 def test_cost_plus_is_a_markup_on_logged_cost() -> None:
@@ -176,29 +202,70 @@ def test_tokens_are_priced_by_the_thousand() -> None:
     assert bills(analyze(calls_from(rows)), "usage") == {"a": Decimal(32), "b": Decimal(96)}
 
 
-def test_a_tier_without_customers_is_a_mistake_in_the_setting() -> None:
-    with pytest.raises(UsageError, match="no customer has a tier 'por'") as error:
-        by_calls(by_hand(), tier_prices={"por": 110})
-    assert "pro" in error.value.hint
+def test_a_tier_that_has_no_price_today_is_a_mistake_in_the_setting() -> None:
+    # Found when settings are read, before anything runs
+    context = {"settings": Settings()}
+    with pytest.raises(ValueError, match=r"\[tiers\] has no tier 'por'.*pro"):
+        PricingAnalyzer.model_validate({"tier_prices": {"por": 110}}, context=context)
+    assert PricingAnalyzer.model_validate({"tier_prices": {"pro": 110}}, context=context).tier_prices == {"pro": 110}
 
 
 def test_the_customer_that_uses_far_more_than_it_pays_for_is_named() -> None:
     crowd = [row for i in range(19) for row in calls_of(f"small-{i}", 4, "pro")]
     report = by_calls([*crowd, *calls_of("whale", 400, "pro")])
-    # The 19 use 4 / 99 = 0.0405 calls a dollar and stay within it, the whale is 400 - 4.0095 calls over it. At no
-    # more than 1 / 0.0405 = 24.69 a call it pays 24.69 x 395.9905 = 9777.005445 more.
+    # Two of 20 may be raised: one of the 19 holds the price back, at 4 / 118.80 = 0.03368 calls a dollar (rounded up)
+    # and no more than 1 / 0.03368 = 29.69 a call. Each of them is over by 4 - 3.33432 = 0.66568, the whale by 400 -
+    # 3.33432: 29.69 x (19 x 0.66568 + 396.66568) = 12152.520784.
     assert report.findings[0].who == "whale"
-    assert metric(report, "gain") == Decimal("9777.005445")
-    assert "whale ($99.00 to $9,876)" in report.findings[0].action
+    assert metric(report, "gain") == Decimal("12152.520784")
+    assert "whale ($99.00 to $11,876)" in report.findings[0].action
 
 
 def test_where_nothing_earns_more_today_stays() -> None:
-    # Everybody uses the same: every allowance at which somebody stands is everybody's
+    # No bill may rise at all, so that no price beyond today's is left
     rows = [row for i in range(4) for row in calls_of(f"c{i}", 10, "pro")]
-    report = by_calls(rows)
+    report = by_calls(rows, rise_percent=0)
     assert report.answer.startswith("Keep today's tiers")
     assert metric(report, "gain") == 0
     assert report.findings[0].id == "keep-tiers"
+
+
+def test_an_allowance_a_month_is_not_judged_from_less_than_four_weeks() -> None:
+    # 2026-06-01 to 2026-06-27 are 27 days, one too few
+    days = [
+        {"customer_id": "b", "timestamp": f"2026-06-{day}", "subscription_tier": "pro"} for day in ("01", "27", "28")
+    ]
+    short, enough = (by_calls(days[:n]) for n in (2, 3))
+    why = "it takes 28 days to judge what a month includes, and the period has 27"
+    # 99 x 27 / 30 = 89.10
+    assert short.answer == (
+        f"What to charge cannot be said: {why}; customers paid today's tiers ($89.10 in 27 days, margin 100.0 %)."
+    )
+    assert metric(short, "gain") is None
+    assert [(f.id, f.confidence, f.usd_per_month) for f in short.findings] == [("too-short", "low", None)]
+    assert {row[0]: row[2] for row in table(short, "terms").rows}["Hybrid"] == f"{why.capitalize()}."
+    assert next(s.text for s in short.sections if s.id == "tradeoff") == f"{why.capitalize()}."
+    # Over 28 days: $92.40, a fifth of which may be added
+    assert model(enough, "Hybrid")["change"] > 18
+
+
+def test_the_search_is_tested_on_days_that_it_did_not_see() -> None:
+    # 2026-06-01 to 28; the spans are 14 days each, which bring 46.20. In the earlier one b makes 20 calls: nobody may
+    # be raised, so the search includes 20 / 55.44 = 0.3608 calls a dollar at 2.771 (20 - 16.66896 calls, 9.23) or
+    # nothing at 9.24 / 20 = 0.462 a call (9.24); of two so close it takes the former. In the later one b makes 40:
+    # 2.771 x (40 - 16.66896) = 64.65, times 30 / 14 = 138.54 a month, and the bill rises by 140 %.
+    rows = [
+        {"customer_id": "b", "timestamp": day, "subscription_tier": "pro"}
+        for day, n in (("2026-06-01", 20), ("2026-06-28", 40))
+        for _ in range(n)
+    ]
+    finding = by_calls(rows).findings[0]
+    assert finding.why_sure == (
+        "Searched on the earlier span of the comparison alone, the best hybrid would have earned $138.54 a month more "
+        "in the later one, with every bill over 20 % higher; how customers react is not in the log."
+    )
+    # The search was to raise nobody
+    assert finding.confidence == "low"
 
 
 def test_the_gain_of_the_same_prices_is_compared_over_spans() -> None:
@@ -229,7 +296,7 @@ def test_where_no_tier_is_known_the_report_says_what_any_price_must_cover() -> N
     # $7 for 2 calls of 7,000 tokens in all: $1 per 1,000 tokens, $3.50 a call, $7 for the customer's one month
     report = analyze(calls_from(calls_of("azure", 2, None, 7, tokens=7_000)))
     assert (report.state, report.headline) == ("ready", "cost_per_1k_tokens")
-    assert [row[2] for row in table(report, "unit_costs").rows] == [Decimal(1), Decimal("3.5"), Decimal(7)]
+    assert table(report, "unit_costs").rows == ((7, Decimal(1), 2, Decimal("3.5"), 1, Decimal(7)),)
     assert "cannot be compared" in report.answer
     assert "[tiers]" in report.findings[0].action
 
@@ -252,6 +319,13 @@ def test_an_empty_log_and_an_empty_period_give_a_sentence() -> None:
     assert analyze(calls_from([])).state == "empty"
     july = PeriodChoice(date(2026, 7, 1), date(2026, 7, 31))
     assert analyze(calls_from(by_hand(), choice=july)).state == "empty"
+
+
+def test_customers_of_unknown_revenue_are_named_without_an_amount() -> None:
+    # The dollars are told by the report customer_profitability, once
+    finding = by_calls([*by_hand(), *calls_of("foreign", 500, None, 7)]).findings[-1]
+    assert (finding.id, finding.who, finding.usd_per_month) == ("unknown-revenue", "foreign", None)
+    assert finding.title == "foreign is left out of bills and gains for want of a known revenue."
 
 
 def test_one_call_is_enough_for_a_report() -> None:

@@ -135,7 +135,7 @@ def test_losses_beyond_the_named_ones_are_one_finding_with_their_sum() -> None:
     rows = [call(f"c{loss}", FIRST, 99 + loss) for loss in (1, 2, 3, 4)]
     report = analyze(calls_from([*rows, call("c1", LAST)]), named_customers=2)
     losses = [f for f in report.findings if f.section == "losing"]
-    assert [f.who for f in losses] == ["c4", "c3", ""]
+    assert [f.who for f in losses] == ["c4", "c3", "c2 and c1"]
     assert losses[2].usd_per_month == Decimal(3)
 
 
@@ -143,6 +143,60 @@ def test_a_month_of_findings_is_thirty_days_of_the_period() -> None:
     # Ten days of June: revenue 33, cost 43, a loss of 10 in ten days, 30 in thirty
     rows = [call("c", "2026-06-01", 43), call("c", "2026-06-10")]
     assert analyze(calls_from(rows)).findings[0].usd_per_month == Decimal(30)
+
+
+def test_a_month_of_a_customer_that_came_within_the_period_is_thirty_of_its_own_days() -> None:
+    # late: 21 to 30 June, revenue 10 x 3.30 = 33, cost 43: a loss of 10 in ten days, 30 in thirty. early: the whole
+    # June, revenue 99, cost 114: a loss of 15. In the period early loses more, a month late does.
+    rows = [call("early", FIRST, 114), call("late", "2026-06-21", 43), call("early", LAST)]
+    report = analyze(calls_from(rows))
+    assert [(f.who, f.usd_per_month) for f in report.findings] == [("late", Decimal(30)), ("early", Decimal(15))]
+    assert report.findings[0].title == (
+        "late (pro) costs $30.00 a month more than it pays: $43.00 of cost on $33.00 of revenue in 10 days."
+    )
+    assert report.answer.startswith("2 of 2 customers cost $25.00 more than they paid, early alone $15.00; ")
+    # Together a month: 30 + 15
+    (together,) = analyze(calls_from(rows), named_customers=0).findings
+    assert (together.usd_per_month, together.who) == (Decimal(45), "late and early")
+
+
+def test_a_month_of_a_few_charged_days_is_said_to_be_extrapolated() -> None:
+    # 28 to 30 June: revenue 9.90, cost 12.90, a loss of 3 in three days
+    (finding,) = analyze(
+        calls_from([call("here", FIRST), call("new", "2026-06-28", "12.9"), call("new", LAST)])
+    ).findings
+    assert (finding.who, finding.usd_per_month, finding.confidence) == ("new", Decimal(30), "low")
+    assert finding.why_sure.endswith("A month is extrapolated from 3 days.")
+
+
+def test_a_loss_that_a_new_tier_has_ended_asks_for_nothing() -> None:
+    # 26 days of starter and 4 of pro: 29 x 26 / 30 + 99 x 4 / 30 = 38.33 for 42 of cost; pro alone brings 99
+    rows = [call("up", FIRST, 40, "starter"), call("up", "2026-06-27", 2, "pro"), call("up", LAST, 0, "pro")]
+    (finding,) = analyze(calls_from(rows)).findings
+    assert finding.title == (
+        "up cost more than it paid: $42.00 of cost on $38.33 of revenue in 30 days; its new tier, pro, covers its cost."
+    )
+    assert (finding.usd_per_month, finding.severity) == (None, "info")
+    assert finding.action == "Nothing to do while its use stays as it is."
+
+
+def test_a_thin_margin_is_told_of_one_customer_by_name_and_of_several_by_their_number() -> None:
+    # 90 of 99: 9.1 % are left
+    thin = [call("a", FIRST, 90), call("a", LAST)]
+    one, two = (analyze(calls_from(rows)) for rows in (thin, [*thin, call("b", FIRST, 95)]))
+    assert (one.findings[0].who, two.findings[0].who) == ("a", "b and a")
+    assert one.findings[0].title == (
+        "a leaves a margin of less than 20 %: a quarter more usage would make it unprofitable."
+    )
+    assert two.findings[0].title.startswith("2 customers leave a margin of less than 20 %")
+
+
+def test_a_silent_customer_of_unknown_revenue_is_listed_with_no_call() -> None:
+    rows = [call("quiet", FIRST, 1, None), call("here", "2026-06-29"), call("here", LAST)]
+    report = analyze(calls_from(rows, choice=PeriodChoice(tail="2d")))
+    assert [(row[0], row[3], row[4]) for row in table(report, "unknown_customers").rows] == [("quiet", 0, Decimal(0))]
+    finding = next(f for f in report.findings if f.id == "unknown-revenue")
+    assert (finding.who, finding.usd_per_month) == ("quiet", None)
 
 
 def test_unknown_revenue_is_listed_with_its_cost_and_in_no_margin() -> None:
@@ -210,14 +264,25 @@ def test_a_free_tier_has_no_margin_percent() -> None:
     assert metric(report, "margin") == Decimal(-3)
     assert metric(report, "margin_percent") is None
     assert [row[1] for row in table(report, "bands").rows] == [0, 0, 0, 1]
-    assert "0 calls" in report.findings[0].action
+    # No number of calls breaks even where nothing is paid
+    assert report.findings[0].action == "Move it to starter, whose price covers its cost."
 
 
 def test_no_loss_is_a_finding_too_and_shows_who_is_closest() -> None:
     report = analyze(calls_from([call("dear", FIRST, 30), call("cheap", FIRST, 1), call("cheap", LAST)]))
     assert [f.id for f in report.findings] == ["no-losses"]
     assert [row[0] for row in table(report, "break_even").rows] == ["dear", "cheap"]
-    assert report.answer.startswith("No customer loses money: all 2 pay")
+    assert report.answer.startswith("No customer loses money: both pay")
+
+
+def test_sentences_about_a_loss_call_it_one() -> None:
+    report = analyze(calls_from(by_hand()))
+    said = " ".join([s.text + " " + " ".join(b.takeaway for b in s.blocks) for s in report.sections])
+    # pro: 198 - 91; enterprise: 299 - 598; 98 + 9 + 14.5 = 121.5 of profit; whale's 598 of 703.5 of cost
+    assert "pro leaves the largest margin, $107.00; enterprise loses $299.00." in said
+    assert "The 3 profitable customers bring $121.50, of which the other one takes $299.00 away." in said
+    assert "1 of 4 customers leaves a margin of more than 50 %." in said
+    assert "Of 4 customers, the costliest causes 85.0 % of the cost." in said
 
 
 def test_an_empty_log_and_an_empty_period_give_a_sentence() -> None:
@@ -233,14 +298,16 @@ def test_one_call_is_enough_for_a_report() -> None:
     assert report.answer.startswith("The one customer, only, pays at least what it costs")
     said = " ".join([s.text + " " + " ".join(b.takeaway for b in s.blocks) for s in report.sections])
     assert "this one is closest to it." in said
-    assert "1 of 1 customer keeps more than half of what it pays." in said
-    assert "The 1 costliest customer of 1 causes 100.0 % of the cost." in said
+    assert "The one customer leaves a margin of more than 50 %." in said
+    assert "There is one customer, which causes all of the cost." in said
+    assert "The one customer brings all of the profit, $2.30." in said
+    assert "pro leaves a margin of $2.30." in said
 
 
 def test_a_loss_of_the_only_customer_is_told_as_such() -> None:
     report = analyze(calls_from([call("only", FIRST, 5)]))
     # 3.30 - 5 on the one day charged.
-    assert report.answer.startswith("only costs $1.70 more than it pays, and is the only customer; ")
+    assert report.answer.startswith("only cost $1.70 more than it paid, and is the only customer; ")
 
 
 def test_a_call_without_cost_divides_nothing_by_zero() -> None:

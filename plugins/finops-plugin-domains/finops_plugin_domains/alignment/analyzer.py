@@ -49,6 +49,11 @@ class AlignmentAnalyzer(Analyzer):
     max_changes: PositiveInt = 5
     """Most findings about changes; the ones with the most dollars are kept."""
 
+    def read_ahead(self, calls: Calls) -> None:
+        """What was used by whom, and what days cost."""
+        calls.usage()
+        _ = calls.daily_cost
+
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
         """Make the statements, and show what they are made of."""

@@ -20,6 +20,7 @@ from finops_plugin_domains.optimization.questions import ask, priced_target, sen
 from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL, Plan
 from finops_plugin_domains.optimization.survey import Survey, survey
 from finops_plugin_domains.optimization.switches import switches
+from finops_plugin_domains.service import quality_of
 
 
 class OptimizationAnalyzer(Analyzer):
@@ -65,6 +66,10 @@ class OptimizationAnalyzer(Analyzer):
         if not -100 <= least <= most:
             raise PydanticCustomError("range", "it must be a range of changes from -100 on, the smaller one first")
         return ends
+
+    def read_ahead(self, calls: Calls) -> None:
+        """How calls were served."""
+        quality_of(calls)
 
     @hookimpl
     def analyze(self, calls: Calls) -> Report:

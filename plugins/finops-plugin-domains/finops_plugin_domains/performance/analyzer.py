@@ -63,6 +63,11 @@ class PerformanceAnalyzer(Analyzer):
     failed_cost_percent: float = Field(default=1, ge=0, le=100)
     """Failed calls are a finding from this percentage of all cost on."""
 
+    def read_ahead(self, calls: Calls) -> None:
+        """How calls were served, and when."""
+        quality_of(calls)
+        times_of(calls)
+
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
         """Report on how the calls of the period were served."""

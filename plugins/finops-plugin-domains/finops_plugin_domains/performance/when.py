@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from finops_core import Axis, Calls, Chart, Section, Series, plural
+from finops_core import Axis, Calls, Chart, Section, Series, plural, read_once
 from finops_plugin_domains.service import FEWEST_FOR_P95, TIMED, duration
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -32,6 +32,7 @@ class Times:
 _HOUR = f"(dayofweek(timestamp) - dayofweek(DATE '{MONDAY}') + 7) % 7 AS weekday, hour(timestamp) AS hour"
 
 
+@read_once
 def times_of(calls: Calls) -> Times:
     """Latency by day and by hour of the week."""
     days, hours, made = [], {}, {}

@@ -33,7 +33,7 @@ from finops_plugin_domains.realtime.churn_report import (
     stopped_section,
 )
 from finops_plugin_domains.realtime.drivers import drivers
-from finops_plugin_domains.realtime.hourly import HourlyUse
+from finops_plugin_domains.realtime.hourly import HourlyUse, hourly_use
 from finops_plugin_domains.realtime.incident_findings import incident_findings, nothing_unusual
 from finops_plugin_domains.realtime.incident_report import (
     Incidents,
@@ -43,6 +43,7 @@ from finops_plugin_domains.realtime.incident_report import (
     incidents_text,
 )
 from finops_plugin_domains.realtime.score_report import score_section
+from finops_plugin_domains.realtime.scoring import simulated_customers
 from finops_plugin_domains.wording import some_of
 
 LAG = "By the first silent day; who fell silent in the last days shows only later, so that a fall is no good news yet."
@@ -104,12 +105,18 @@ class RealtimeAnalyzer(Analyzer):
     decline_percent: PositiveFloat = 10.0
     """Smallest fall in calls that is reported as a decline, percent; ``false_alarms`` limits these as well."""
 
+    def read_ahead(self, calls: Calls) -> None:
+        """What customers did in each hour, and who was simulated."""
+        use = hourly_use(calls, self.baseline_days)
+        if calls.events.num_rows:
+            simulated_customers(calls, use.start)
+
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
         """Test every customer and hour, and check silence, decline and budgets."""
         if not calls.total:
             return self.empty(calls.empty_text)
-        use = HourlyUse.load(calls, self.baseline_days)
+        use = hourly_use(calls, self.baseline_days)
         unusual = find_unusual(
             use,
             false_alarms=self.false_alarms,

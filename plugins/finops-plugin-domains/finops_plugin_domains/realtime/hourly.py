@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finops_core import Calls, Period
+from finops_core import Calls, Period, read_once
 
 HOUR_US = 3_600_000_000
 MICRO = 1_000_000
@@ -61,43 +61,6 @@ class HourlyUse:
     priced: np.ndarray
     log_cost: np.ndarray
     log_square: np.ndarray
-
-    @classmethod
-    def load(cls, calls: Calls, days: int) -> HourlyUse:
-        """Read the hours of the period, of the span it is compared with, and of at least the last ``days`` days.
-
-        Args:
-            calls: A period with at least one call.
-            days: How far a customer's usual behaviour is looked up before the end of the period.
-        """
-        firsts = [calls.period.first, calls.period.last - timedelta(days=days - 1)]
-        if calls.comparison is not None:
-            firsts.append(calls.comparison.previous.first)
-        start = datetime.combine(max(min(firsts), calls.log_period.first), datetime.min.time())
-        table = calls.sql(_HOURS, start=start)
-        names = table["customer_id"].combine_chunks().dictionary_encode()
-        since = table["hour"].cast(pa.int64()).to_numpy() - (start - datetime(1970, 1, 1)) // timedelta(microseconds=1)
-        hour, by_name = since // HOUR_US, pc.sort_indices(names.dictionary).to_numpy()
-        customer = np.argsort(by_name)[names.indices.to_numpy()]
-        # Texts are sorted here once each; SQL would compare them in every row.
-        order = np.lexsort((hour, customer))
-        table = table.drop_columns(["customer_id", "hour"]).take(order)
-
-        def logs(column: str) -> np.ndarray:
-            return table[column].fill_null(0.0).to_numpy() / MICRO
-
-        return cls(
-            start=start,
-            now=calls.now,
-            customers=tuple(names.dictionary.take(by_name).to_pylist()),
-            customer=customer[order],
-            hour=hour[order],
-            calls=table["calls"].to_numpy(),
-            cost=table["cost"],
-            priced=table["priced"].to_numpy(),
-            log_cost=logs("log_cost"),
-            log_square=logs("log_square"),
-        )
 
     @cached_property
     def hours(self) -> int:
@@ -162,6 +125,44 @@ class HourlyUse:
     def _reduce(self, function: np.ufunc) -> np.ndarray:
         firsts = np.flatnonzero(np.diff(self.customer, prepend=-1))
         return function.reduceat(self.hour // 24, firsts)
+
+
+@read_once
+def hourly_use(calls: Calls, days: int) -> HourlyUse:
+    """Read the hours of the period, of the span it is compared with, and of at least the last ``days`` days.
+
+    Args:
+        calls: A period with at least one call.
+        days: How far a customer's usual behaviour is looked up before the end of the period.
+    """
+    firsts = [calls.period.first, calls.period.last - timedelta(days=days - 1)]
+    if calls.comparison is not None:
+        firsts.append(calls.comparison.previous.first)
+    start = datetime.combine(max(min(firsts), calls.log_period.first), datetime.min.time())
+    table = calls.sql(_HOURS, start=start)
+    names = table["customer_id"].combine_chunks().dictionary_encode()
+    since = table["hour"].cast(pa.int64()).to_numpy() - (start - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+    hour, by_name = since // HOUR_US, pc.sort_indices(names.dictionary).to_numpy()
+    customer = np.argsort(by_name)[names.indices.to_numpy()]
+    # Texts are sorted here once each; SQL would compare them in every row.
+    order = np.lexsort((hour, customer))
+    table = table.drop_columns(["customer_id", "hour"]).take(order)
+
+    def logs(column: str) -> np.ndarray:
+        return table[column].fill_null(0.0).to_numpy() / MICRO
+
+    return HourlyUse(
+        start=start,
+        now=calls.now,
+        customers=tuple(names.dictionary.take(by_name).to_pylist()),
+        customer=customer[order],
+        hour=hour[order],
+        calls=table["calls"].to_numpy(),
+        cost=table["cost"],
+        priced=table["priced"].to_numpy(),
+        log_cost=logs("log_cost"),
+        log_square=logs("log_square"),
+    )
 
 
 def grouped_median(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:

@@ -29,7 +29,7 @@ def score_section(
     """
     if not calls.events.num_rows:
         return None
-    simulated = simulated_customers(calls, use)
+    simulated = simulated_customers(calls, use.start)
     bursts = score_bursts(calls, use, simulated, incidents, min_days)
     churn = score_churn(calls, simulated, stopped)
     sentences = ["The simulated part of the log says what was planted in it; detection never reads that."]

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from finops_core import SIMULATED_SQL, Calls
+from finops_core import SIMULATED_SQL, Calls, read_once
 from finops_plugin_domains.realtime.anomalies import Incident
 from finops_plugin_domains.realtime.churn import Stopped, in_span
 from finops_plugin_domains.realtime.hourly import HourlyUse
@@ -131,12 +131,13 @@ def _events(calls: Calls, kind: str) -> list[dict[str, Any]]:
     )
 
 
-def simulated_customers(calls: Calls, use: HourlyUse) -> set[str]:
-    """Customers of the days that were loaded that a pattern made: nobody knows what the others planted.
+@read_once
+def simulated_customers(calls: Calls, start: datetime) -> frozenset[str]:
+    """Customers with calls since ``start`` that a pattern made: nobody knows what the others planted.
 
     A customer who fell silent on the first day of the period has no call in it, only before it.
     """
     rows = calls.rows(
-        f"SELECT DISTINCT customer_id FROM history WHERE timestamp >= $start AND {SIMULATED_SQL}", start=use.start
+        f"SELECT DISTINCT customer_id FROM history WHERE timestamp >= $start AND {SIMULATED_SQL}", start=start
     )
-    return {r["customer_id"] for r in rows}
+    return frozenset(r["customer_id"] for r in rows)

@@ -72,6 +72,10 @@ class UnderstandingAnalyzer(Analyzer):
     trend_damping: float = Field(default=0.95, ge=0, lt=1)
     """What is left of a trend's daily step one day further out: 0.95 lets a trend run on for 19 days in all."""
 
+    def read_ahead(self, calls: Calls) -> None:
+        """What was used on which day, and what moved."""
+        cost_change(calls, days_of(calls, self.history_days).model_names)
+
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
         """Report on the spend of the period."""

@@ -20,7 +20,7 @@ price on, tokens and prices cannot be told apart: volume is valued at the logged
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -31,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from finops_core import NANO, Calls, Catalog, Comparison
+from finops_core import NANO, Calls, Catalog, Comparison, read_once
 from finops_plugin_domains.understanding.price_steps import CLASSES, PriceSteps
 
 Floats = npt.NDArray[np.float64]
@@ -147,7 +147,8 @@ def _movement(names: tuple[str | None, ...], row: Sequence[int]) -> Movement:
     return Movement(names, previous_calls, current_calls, *(n * NANO for n in (*nanos, from_calls)))
 
 
-def cost_change(calls: Calls, models: Iterable[tuple[str, str]]) -> CostChange | None:
+@read_once
+def cost_change(calls: Calls, models: frozenset[tuple[str, str]]) -> CostChange | None:
     """Split the change of cost between the spans of ``calls.comparison``; ``None`` without one.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from finops_core import USAGE_COLUMNS, Calls, Period
+from finops_core import USAGE_COLUMNS, Calls, Period, read_once
 from finops_plugin_domains.understanding.usage import SUMS, Usage, added, grouped, usage
 
 SLACK_MINUTES = 30
@@ -63,9 +63,9 @@ class Days:
         return grouped((u for day in self.models_by_day(period) for u in day), 2)
 
     @property
-    def model_names(self) -> set[tuple[str, str]]:
+    def model_names(self) -> frozenset[tuple[str, str]]:
         """Provider and model of every call."""
-        return {(str(u.names[0]), str(u.names[1])) for day in self.models for u in day}
+        return frozenset((str(u.names[0]), str(u.names[1])) for day in self.models for u in day)
 
     def costs(self) -> npt.NDArray[np.float64]:
         """Dollars of every whole day."""
@@ -77,6 +77,7 @@ class Days:
         return float(recent.mean()) * 30, len(recent)
 
 
+@read_once
 def days_of(calls: Calls, history_days: int) -> Days:
     """The last ``history_days`` days up to the period's last call, and all days that are reported or compared.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from finops_plugin_revenue.features.economics import Economics
 from finops_plugin_revenue.features.findings import findings
 from finops_plugin_revenue.features.use import Features, SplitBy
 from finops_plugin_revenue.features.verdicts import Rule
+from finops_plugin_revenue.revenue import Revenue, read_subscriptions
 
 
 class FeaturesAnalyzer(Analyzer):
@@ -37,7 +39,12 @@ class FeaturesAnalyzer(Analyzer):
     leak_percent: float = Field(default=25, gt=0)
     """A cost per call that rises by this much is a leak."""
     compared_calls: PositiveInt = 30
-    """Growth and leaks are judged only with so many calls of the feature in both spans."""
+    """Growth and leaks are judged only with so many calls of the feature in both spans, shrinking with so many in the
+    earlier one."""
+
+    def read_ahead(self, calls: Calls) -> None:
+        """Who had which tier; what was used is read for others too."""
+        read_subscriptions(calls)
 
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
@@ -64,6 +71,8 @@ class FeaturesAnalyzer(Analyzer):
                 sections.attribution(economics),
             ),
             method=(
+                "Revenue is what customers' tiers cost, as in the report customer_profitability; that of customers who "
+                "paid without a call in the period belongs to no feature.",
                 "A customer's revenue of the period is split over the features it used in proportion to "
                 f"{self.split_by}, by largest remainder at nine digits, so that features add up to the revenue "
                 "exactly.",
@@ -78,7 +87,6 @@ class FeaturesAnalyzer(Analyzer):
             ),
             comparison=calls.comparison_text,
             headline="earning",
-            sparkline=_margins(economics),
         )
 
 
@@ -102,41 +110,37 @@ def _answer(e: Economics) -> str:
             f"the thinnest is {thin.name} with {margin}; {dearest}."
         )
     worst = min(bad, key=lambda use: (use.margin or 0, use.name))
-    return (
-        f"{len(bad)} of {plural(len(judged), 'feature')} {'needs' if len(bad) == 1 else 'need'} work: "
-        f"{worst.name} first, with {e.verdicts[worst.name].why}; {dearest}."
-    )
-
-
-def _margins(e: Economics) -> tuple[float, ...]:
-    """The features' margins in percent, from the widest to the thinnest."""
-    known = (use.margin_percent for use in e.named)
-    return tuple(sorted((round(margin, 6) for margin in known if margin is not None), reverse=True))
-
-
-def _sum(features: Features, name: str) -> Decimal | None:
-    """A sum over features; ``None`` where no feature has a known amount."""
-    amounts = [getattr(use, name) for use in features.values()]
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known, Decimal(0)) if known else None
+    why = e.verdicts[worst.name].why
+    if len(named) == 1:
+        return f"{worst.name}, the only feature, needs work, with {why}."
+    if len(bad) == 1:
+        return f"1 of {plural(len(judged), 'feature')} needs work: {worst.name}, with {why}; {dearest}."
+    return f"{len(bad)} of {len(judged)} features need work, {worst.name} first, with {why}; {dearest}."
 
 
 def _metrics(e: Economics) -> tuple[Metric, ...]:
-    def both(name: str) -> dict[str, Decimal | None]:
+    def cost(features: Features) -> Decimal | None:
+        return sum((use.cost for use in features.values()), Decimal(0)) if features else None
+
+    def earned(amount: Callable[[Revenue, Features], Decimal]) -> dict[str, Decimal | None]:
+        spans = {
+            "value": (e.revenue, e.features),
+            "current": (e.current_revenue, e.current),
+            "previous": (e.previous_revenue, e.previous),
+        }
         return {
-            "value": _sum(e.features, name),
-            "current": _sum(e.current, name),
-            "previous": _sum(e.previous, name),
+            name: amount(revenue, features) if revenue is not None and revenue.known else None
+            for name, (revenue, features) in spans.items()
         }
 
     def per_call(features: Features) -> Decimal | None:
         calls = sum(use.calls for use in features.values())
-        cost = _sum(features, "cost")
-        return cost / calls if calls and cost is not None else None
+        spent = cost(features)
+        return spent / calls if calls and spent is not None else None
 
     def unnamed(features: Features) -> float | None:
-        cost = _sum(features, "cost")
-        return float(100 * (features[None].cost if None in features else 0) / cost) if cost else None
+        spent = cost(features)
+        return float(100 * (features[None].cost if None in features else 0) / spent) if spent else None
 
     judged = [use for use in e.named if use.margin is not None]
     return (
@@ -151,22 +155,30 @@ def _metrics(e: Economics) -> tuple[Metric, ...]:
             note=f"Of {plural(len(judged), 'feature')} with known revenue, those not to be fixed or retired; in the "
             "compared spans those with the margin wanted.",
         ),
-        Metric(id="cost", label="Cost", unit="usd", better="lower", **both("cost")),
+        Metric(
+            id="cost",
+            label="Cost",
+            value=cost(e.features),
+            current=cost(e.current),
+            previous=cost(e.previous),
+            unit="usd",
+            better="lower",
+        ),
         Metric(
             id="revenue",
-            label="Revenue attributed by use",
+            label="Revenue",
             unit="usd",
             better="higher",
-            note=f"Of customers with known revenue and a call, split by {e.split_by}.",
-            **both("revenue"),
+            note=f"Of customers with known revenue; that of customers with a call is split by {e.split_by}.",
+            **earned(lambda revenue, _: revenue.total),
         ),
         Metric(
             id="margin",
             label="Margin",
             unit="usd",
             better="higher",
-            note="Attributed revenue less the cost of the same customers.",
-            **both("margin"),
+            note="Revenue less the cost of the same customers.",
+            **earned(lambda revenue, features: revenue.total - sum(use.known_cost for use in features.values())),
         ),
         Metric(
             id="cost-per-call",

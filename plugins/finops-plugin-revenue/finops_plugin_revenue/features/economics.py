@@ -23,6 +23,8 @@ class Economics:
         split_by: What revenue is split by.
         active: How many customers made a call in the period.
         revenue: Of the period.
+        current_revenue: Of the later span of the comparison; ``None`` without one.
+        previous_revenue: Of the earlier one.
         features: Over the period, the dearest first; calls without a feature last.
         unknown_cost: Cost of each customer with calls but without known revenue, the dearest first.
         other_split: The same with revenue split by the other measure of use.
@@ -35,6 +37,8 @@ class Economics:
     split_by: SplitBy
     active: int
     revenue: Revenue
+    current_revenue: Revenue | None
+    previous_revenue: Revenue | None
     features: Features
     unknown_cost: Mapping[str, Decimal]
     other_split: Features
@@ -78,6 +82,10 @@ class Economics:
         judged = [use for use in span.values() if use.feature is not None and use.margin is not None]
         return len([use for use in judged if not self.rule.too_low(use)]) if judged else None
 
+    def compared(self, use: FeatureUse) -> bool:
+        """Whether a feature has enough calls in both spans to judge its growth and its cost per call."""
+        return self.rule.enough(self.current.get(use.feature)) and self.rule.enough(self.previous.get(use.feature))
+
     @cached_property
     def unused_revenue(self) -> Decimal:
         """Revenue of customers who made no call in the period."""
@@ -103,6 +111,7 @@ class Economics:
         use, revenue = whole
         features = by_feature(use, revenue, split_by)
         current, previous = ([by_feature(*span, split_by) for span in compared]) or ({}, {})
+        current_revenue, previous_revenue = [paid for _, paid in compared] or (None, None)
         unknown_cost: dict[str, Decimal] = {}
         for customer, cost in zip(use.customers, use.costs, strict=True):
             if customer in revenue.unknown:
@@ -113,6 +122,8 @@ class Economics:
             split_by=split_by,
             active=len(set(use.customers)),
             revenue=revenue,
+            current_revenue=current_revenue,
+            previous_revenue=previous_revenue,
             features=dict(sorted(features.items(), key=lambda f: (f[0] is None, -f[1].cost, f[0] or ""))),
             unknown_cost=dict(sorted(unknown_cost.items(), key=lambda c: (-c[1], c[0]))),
             other_split=by_feature(use, revenue, "tokens" if split_by == "calls" else "calls"),

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from finops_core import Finding, dollars, listing, percent, plural
+from finops_core import Finding, count, dollars, percent, plural
+from finops_plugin_revenue.account_tables import unknown_finding, who
 from finops_plugin_revenue.features.economics import Economics
 from finops_plugin_revenue.features.use import FeatureUse
-
-NAMED = 3
-"""So many customers are named before the rest is counted."""
 
 
 def findings(e: Economics) -> tuple[Finding, ...]:
     """What to act on, the most dollars first; with nothing to act on, what was checked."""
     verdicts = [_verdict(e, use, i + 1) for i, use in enumerate(e.judged("fix", "retire", "invest"))]
     verdicts.sort(key=lambda finding: (-(finding.usd_per_month or 0), finding.id))
-    return (*(verdicts or [_nothing(e)]), *_without_feature(e), *_unknown_revenue(e))
+    unknown = (
+        [unknown_finding(list(e.unknown_cost), "the margins of features", "attribution")] if e.unknown_cost else []
+    )
+    return (*(verdicts or [_nothing(e)]), *_without_feature(e), *unknown)
 
 
 def _verdict(e: Economics, use: FeatureUse, number: int) -> Finding:
@@ -54,9 +55,9 @@ def _invest(e: Economics, use: FeatureUse) -> tuple[str, Decimal | None, str]:
     if e.calls.comparison is not None:
         now, before = (features[use.feature].margin or Decimal(0) for features in (e.current, e.previous))
         gained = e.calls.comparison.current.per_month(now - before)
-    more = f"; its margin is {dollars(gained)} a month above the span before" if gained > 0 else ""
+    more = f", and its margin is {dollars(gained)} a month above the span before" if gained > 0 else ""
     return (
-        f"{use.name} grows and earns: {e.verdicts[use.name].why}, used by {percent(e.adoption(use))} of customers"
+        f"{use.name} grows and earns, with {e.verdicts[use.name].why}; {percent(e.adoption(use))} of customers use it"
         f"{more}.",
         gained if gained > 0 else None,
         "Put it where more customers find it; its margin leaves room.",
@@ -74,7 +75,10 @@ def _fix(e: Economics, use: FeatureUse) -> tuple[str, Decimal | None, str]:
         )
     elif not e.verdicts[use.name].leaks or e.calls.comparison is None:
         lost = month(revenue * Decimal(str(e.rule.fix_below)) / 100 - margin)
-        title = f"{use.name} is {dollars(lost)} a month short of the margin wanted: {e.verdicts[use.name].why}."
+        title = (
+            f"{use.name} falls {dollars(lost)} a month short of the margin wanted: it has "
+            f"{percent(use.margin_percent or 0)} instead of {e.rule.fix_below:g} %."
+        )
     else:
         now, before = e.current[use.feature], e.previous[use.feature]
         lost = e.calls.comparison.current.per_month(now.cost - before.cost_per_call * now.calls)
@@ -96,19 +100,41 @@ def _nothing(e: Economics) -> Finding:
             id="nothing",
             title="No feature could be judged, because "
             + ("no user of one has a known revenue." if e.named else "no call names one."),
+            who=who(list(e.unknown_cost)) if e.named else "calls without a feature",
             confidence="low",
             why_sure="What is missing in the log is not assumed.",
             action="Send feature_id and subscription_tier with every call.",
             section="verdicts",
         )
-    compared = e.calls.comparison is not None
+    calls = sum(use.calls for use in judged)
+    if calls < e.rule.compared_calls:
+        return Finding(
+            id="nothing",
+            title=f"{plural(calls, 'call is', 'calls are')} too few to judge a feature by.",
+            confidence="low",
+            why_sure=f"Features are compared from {plural(e.rule.compared_calls, 'call')} on (compared_calls).",
+            action="Look again when the log holds more.",
+            section="verdicts",
+        )
+    compared = sum(1 for use in judged if e.compared(use))
+    checked, was = plural(len(judged), "feature"), "was" if len(judged) == 1 else "were"
+    if e.calls.comparison is None:
+        how = f"{was} checked for margin"
+    elif compared == len(judged):
+        how = f"{was} checked for margin, growth, adoption and cost per call"
+    else:
+        enough = "none" if not compared else count(compared)
+        how = f"{was} checked for margin and adoption, {enough} also for growth and cost per call"
     return Finding(
         id="nothing",
-        title=f"Nothing needs a decision: {plural(len(judged), 'feature')} with known revenue "
-        f"{'was' if len(judged) == 1 else 'were'} checked for margin"
-        + (", growth, adoption and cost per call." if compared else "."),
-        confidence="high" if compared else "medium",
-        why_sure="Every call of the period is counted." if compared else e.calls.comparison_text,
+        title=f"Nothing needs a decision: {checked} with known revenue {how}.",
+        who=who([use.name for use in judged]),
+        confidence="high" if compared == len(judged) else "medium",
+        why_sure=e.calls.comparison_text
+        if e.calls.comparison is None
+        else "Every call of the period is counted."
+        if compared == len(judged)
+        else f"Growth and cost per call take {plural(e.rule.compared_calls, 'call')} in both spans (compared_calls).",
         action="Nothing to do now. Look again after the next change of prices, models or prompts.",
         section="verdicts",
         severity="good",
@@ -117,7 +143,7 @@ def _nothing(e: Economics) -> Finding:
 
 def _without_feature(e: Economics) -> list[Finding]:
     unnamed = e.features.get(None)
-    if unnamed is None:
+    if unnamed is None or not e.named:  # that no call names one is told already
         return []
     cost = e.revenue.period.per_month(unnamed.cost)
     return [
@@ -130,26 +156,5 @@ def _without_feature(e: Economics) -> list[Finding]:
             why_sure="feature_id is empty in the log.",
             action="Send feature_id with these calls: until then no feature answers for their cost.",
             section="economics",
-        )
-    ]
-
-
-def _unknown_revenue(e: Economics) -> list[Finding]:
-    if not e.unknown_cost:
-        return []
-    names = list(e.unknown_cost)
-    more = len(names) - NAMED
-    cost = e.revenue.period.per_month(sum(e.unknown_cost.values(), Decimal(0)))
-    return [
-        Finding(
-            id="unknown-revenue",
-            title=f"{plural(len(names), 'customer')} without known revenue "
-            f"{'costs' if len(names) == 1 else 'cost'} {dollars(cost)} a month.",
-            who=listing(names) if more <= 0 else f"{', '.join(names[:NAMED])} and {more:,} more",
-            usd_per_month=cost,
-            confidence="high",
-            why_sure="The tier is missing in the log, or has no price in [tiers].",
-            action="Add their tiers to [tiers] in finops.toml, or subscription_tier to their calls.",
-            section="attribution",
         )
     ]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from finops_core import Axis, Chart, Column, Point, Section, Series, Table, dollars, plural
+from finops_core import Axis, Chart, Column, Point, Section, Series, Table, dollars, percent, plural
+from finops_plugin_revenue.account_tables import who
 
 if TYPE_CHECKING:
     from finops_plugin_revenue.features.economics import Economics
 
 CHARTED = 20
+
+TOLD_APART = 10
+"""Adoption is drawn from so many points between the least and the most used feature on; less would fill the axis with
+differences that mean nothing."""
+
 FEATURE = Column(name="feature", label="Feature", role="dimension", dimension="feature_id")
 
 
@@ -56,20 +63,36 @@ def verdicts(e: Economics) -> Section:
             for use in e.named
         ],
     )
-    marked = sum(p.highlight for p in points)
+    spread = max((p.x for p in points), default=0) - min((p.x for p in points), default=0)
+    if spread < TOLD_APART:
+        return Section(id="verdicts", title=title, text=f"{_adoption(points)} {text}".lstrip(), blocks=(table,))
+    bad = e.judged("fix", "retire")
+    some = plural(len(bad), "feature is", "features are") if bad else "None is"
+    takeaway = f"{some} to be fixed or retired."
+    if hidden := [use.name for use in bad if use.margin_percent is None]:
+        takeaway += f" Not drawn, for want of revenue: {who(hidden)}."
     chart = Chart(
         id="adoption-margin",
         kind="scatter",
         title="Do widely used features earn?",
-        takeaway=f"{plural(marked, 'feature')} marked to fix or retire."
-        if marked
-        else "None is to be fixed or retired.",
+        takeaway=takeaway,
         description="Each feature by the share of active customers who use it and its margin in percent of revenue.",
         x=Axis(label="Adoption", unit="percent"),
         y=Axis(label="Margin", unit="percent"),
         points=tuple(points),
     )
-    return Section(id="verdicts", title=title, text=text, blocks=(chart, table) if points else (table,))
+    return Section(id="verdicts", title=title, text=text, blocks=(chart, table))
+
+
+def _adoption(points: Sequence[Point]) -> str:
+    """How widely the features that have a margin are used, where that tells none apart."""
+    if not points:
+        return ""
+    low, high = (percent(share, 0) for share in (min(p.x for p in points), max(p.x for p in points)))
+    if len(points) == 1:
+        return f"{points[0].label} is used by {high} of active customers."
+    used = f"by {high}" if low == high else f"by {low} to {high}"
+    return f"Each feature with a known margin is used {used} of active customers, so that adoption tells none apart."
 
 
 def economics(e: Economics) -> Section:
@@ -96,12 +119,14 @@ def economics(e: Economics) -> Section:
     known = any(use.revenue is not None for use in e.features.values())
     # What nobody knows does not add up to zero.
     earned: Literal["measure", "derived"] = "measure" if known else "derived"
-    charted = e.named[:CHARTED] if known else []
+    charted = sorted((use for use in e.named if use.revenue is not None), key=lambda use: (-use.known_cost, use.name))
+    charted = charted[:CHARTED]
+    whose = "For customers with known revenue, " if e.unknown_cost else ""
     chart = Chart(
         id="cost-revenue",
         kind="bar",
         title="What does each feature cost, and what does it earn?",
-        takeaway=f"{charted[0].name} costs most, {dollars(charted[0].known_cost)}." if charted else "",
+        takeaway=f"{whose}{charted[0].name} costs most, {dollars(charted[0].known_cost)}." if charted else "",
         description="Cost and attributed revenue of each feature over the period, the dearest first.",
         x=Axis(label="Feature"),
         y=Axis(label="US dollars in the period", unit="usd"),
@@ -239,6 +264,8 @@ def attribution(e: Economics) -> Section:
         id="attribution",
         title="How revenue is attributed",
         text=f"{dollars(e.revenue.total)} of known revenue, each customer's split by {e.split_by} (split_by). The rule "
-        f"is a choice: where a verdict depends on it, it says so. {unknown}",
+        f"is a choice: where a verdict depends on it, it says so. {unknown}"
+        if e.revenue.known
+        else f"There is no known revenue to split. {unknown}",
         blocks=tuple(blocks),
     )

@@ -36,7 +36,7 @@ class Rule:
         growth: Calls growing by this much more than all calls together are growth.
         adoption: Fewer active customers than this make a feature niche.
         leak: Cost per call rising by this much between the two spans is a leak.
-        compared_calls: Growth and leaks need so many calls of the feature in both spans.
+        compared_calls: Growth and leaks need so many calls of the feature in both spans, shrinking in the earlier.
     """
 
     fix_below: float
@@ -52,9 +52,14 @@ class Rule:
             f"customers, and calls shrinking. Fix: otherwise a margin below {self.fix_below:g} %, or a cost per call "
             f"that rose by {self.leak:g} % or more. Invest: a margin of {self.invest_from:g} % or more, and calls that "
             f"grew by {self.growth:g} % or more beyond the growth of all calls. Keep: everything else. Growth and cost "
-            f"per call compare the two spans, with at least {self.compared_calls} calls of the feature in both; "
-            "without a comparison nothing is retired or invested in."
+            f"per call compare the two spans, with at least {self.compared_calls} calls of the feature in both; calls "
+            f"shrink from at least {self.compared_calls} in the earlier one. Without a comparison nothing is retired "
+            "or invested in."
         )
+
+    def enough(self, span: FeatureUse | None) -> bool:
+        """Whether a feature has enough calls in a span to be compared."""
+        return span is not None and span.calls >= self.compared_calls
 
     def too_low(self, use: FeatureUse) -> bool:
         """Whether the margin of a feature, in a span where it is known, is below the one wanted."""
@@ -82,24 +87,27 @@ class Rule:
             return Verdict("unknown", "none of its customers has a known revenue")
         growth = growth_percent(current, previous)
         margin = use.margin_percent
-        margin_text = "no revenue" if margin is None else f"margin {percent(margin)}"
+        margin_text = "no revenue" if margin is None else f"a margin of {percent(margin)}"
         if self.too_low(use):
-            if growth is not None and growth < 0 and adoption < self.adoption:
+            if self.enough(previous) and growth is not None and growth < 0 and adoption < self.adoption:
                 return Verdict(
                     "retire",
-                    f"{margin_text}, used by {percent(adoption)} of customers, {percent(-growth)} fewer calls",
+                    f"{margin_text} among {percent(adoption)} of customers, and {percent(-growth)} fewer calls",
                 )
-            return Verdict("fix", f"{margin_text}, wanted {self.fix_below:g} %")
-        if current is None or previous is None or min(current.calls, previous.calls) < self.compared_calls:
+            wanted = "" if margin is None else f", where {self.fix_below:g} % is wanted"
+            return Verdict("fix", f"{margin_text}{wanted}")
+        if current is None or previous is None or not (self.enough(current) and self.enough(previous)):
             return Verdict("keep", margin_text)
         if previous.cost:
             rise = float(100 * (current.cost_per_call / previous.cost_per_call - 1))
             if rise >= self.leak:
-                return Verdict("fix", f"{margin_text}, but cost per call rose by {percent(rise)}", leaks=True)
+                return Verdict("fix", f"{margin_text}, but a cost per call that rose by {percent(rise)}", leaks=True)
         if margin is not None and margin >= self.invest_from and growth is not None and all_calls is not None:
             beyond = 100 * ((100 + growth) / (100 + all_calls) - 1)
             if growth > 0 and beyond >= self.growth:
-                return Verdict("invest", f"{margin_text}, calls up {percent(growth)} (all calls: {percent(all_calls)})")
+                return Verdict(
+                    "invest", f"{margin_text}, and calls up {percent(growth)} (all calls: {percent(all_calls)})"
+                )
         return Verdict("keep", margin_text)
 
 

@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from finops_core import (
     Analyzer,
     Calls,
-    Finding,
     Metric,
     Report,
-    UsageError,
     count,
     dollars,
     extrapolated,
@@ -23,21 +22,36 @@ from finops_core import (
     percent,
     plural,
 )
-from finops_plugin_revenue.account_tables import metric, nobody_known, unknown_customers, unknown_finding
+from finops_plugin_revenue.account_tables import (
+    all_of,
+    metric,
+    nobody_known,
+    unknown_customers,
+    unknown_finding,
+    unknown_names,
+)
 from finops_plugin_revenue.accounts import Accounts, Spans, read_accounts
+from finops_plugin_revenue.pricing.findings import findings, in_spans
 from finops_plugin_revenue.pricing.hybrid import HybridTerms
 from finops_plugin_revenue.pricing.offers import (
+    MONTH_DAYS,
     Limit,
-    Missing,
     Offer,
     Terms,
     best_offer,
     make_offers,
     percent_text,
     tier_list,
+    too_short,
 )
-from finops_plugin_revenue.pricing.plans import Outcome, UsageUnit, outcome
-from finops_plugin_revenue.pricing.sections import cost_per, pricing_sections, trade_off, unpriced_sections
+from finops_plugin_revenue.pricing.plans import Outcome, UsageUnit
+from finops_plugin_revenue.pricing.sections import (
+    cost_per,
+    pricing_sections,
+    trade_off,
+    unpriced_sections,
+    what_leavers_leave,
+)
 from finops_plugin_revenue.profitability.margins import margin_percent
 
 Price = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
@@ -76,6 +90,18 @@ class PricingAnalyzer(Analyzer):
     leave_percent: Percent | None = None
     """Share of the customers with a raised bill that leave; None shows what is left for every share, assuming none."""
 
+    @field_validator("tier_prices")
+    @classmethod
+    def _have_a_price_today(cls, prices: dict[str, Price] | None, info: ValidationInfo) -> dict[str, Price] | None:
+        settings = (info.context or {}).get("settings")
+        for name in prices or {}:
+            if settings is not None and name not in settings.tiers:
+                way_out = nearest(name, settings.tiers)
+                raise PydanticCustomError(
+                    "tier", "[tiers] has no tier '{name}'. {way_out}", {"name": name, "way_out": way_out}
+                )
+        return prices
+
     @hookimpl
     def analyze(self, calls: Calls) -> Report:
         """The report on the calls of the period."""
@@ -87,7 +113,6 @@ class PricingAnalyzer(Analyzer):
             return self._unpriced(calls, spans)
         limit = Limit(self.rise_percent, self.raised_percent)
         hybrid = HybridTerms(self.usage_unit, self.hybrid_base, self.hybrid_included, self.hybrid_overage)
-        self._check_tiers(accounts)
         terms = Terms(self.flat_price, self.tier_prices, self.usage_price, hybrid)
         offers, missing = make_offers(accounts, terms, limit)
         best = best_offer(offers, limit)
@@ -95,7 +120,7 @@ class PricingAnalyzer(Analyzer):
         return self.report(
             answer=_answer(accounts, offers, best, limit),
             metrics=_metrics(spans, best, limit, self.leave_percent),
-            findings=extrapolated(_findings(spans, best, missing, limit), calls.month_caveat),
+            findings=extrapolated(findings(spans, best, hybrid, missing, limit), calls.month_caveat),
             sections=pricing_sections(
                 accounts, offers, missing, best, curve, limit, self.usage_unit, self.leave_percent
             ),
@@ -104,12 +129,17 @@ class PricingAnalyzer(Analyzer):
                 "that a gain in revenue is the same gain in margin.",
                 "Flat = price x calendar months charged; tiered = the tier's price for each charged day; usage-based = "
                 "price x units; hybrid = base + overage price x (units - included per dollar x base), if positive. "
-                "A month is charged by the day, as today; included usage counts over the charged days together.",
+                "A month is charged by the day, as today; included usage counts over the charged days together, so "
+                f"that a hybrid is judged from {MONTH_DAYS} days on.",
                 "Prices that are not set are derived: the flat and the usage price earn today's revenue. Search for "
-                "the hybrid: for each of up to 128 allowances at which some customer stands today, the highest overage "
-                "price that keeps to the limit and does not exceed the price of a unit within the base (1 / included); "
-                "of these, the pair that earns most. Found with floating point, then rounded in the customers' favour "
-                "and priced again in exact decimals.",
+                "the hybrid: for a given allowance, the highest overage price that keeps to the limit and does not "
+                "exceed the price of a unit within the base (1 / included) earns most. What it earns is highest with "
+                "nothing included, or at the allowance from which on the second condition is the stricter one: the "
+                "largest usage / highest bill that is no raise, after leaving out as many customers as may be raised. "
+                "Where hybrid_base is set, a grid of allowances between the two is tried as well. Found with floating "
+                "point, then rounded to four digits in the customers' favour and priced again in exact decimals.",
+                "The search is tested by doing it again on the earlier span of the comparison alone, and pricing the "
+                "later one, which it did not see, with what it found.",
                 "What survives = gain - share leaving x (new bills - cost) of the customers whose bill is raised, who "
                 "leave at random; the break-even share is gain / (new bills - cost).",
             ),
@@ -119,14 +149,7 @@ class PricingAnalyzer(Analyzer):
             ),
             comparison=calls.comparison_text,
             headline="gain",
-            sparkline=tuple(round(float(point.result.gain), 6) for point in curve),
         )
-
-    def _check_tiers(self, accounts: Accounts) -> None:
-        tiers = {*accounts.subscriptions.prices, *(a.unpaid.tier for a in accounts.unknown if a.unpaid.tier)}
-        for name in self.tier_prices or {}:
-            if name not in tiers:
-                raise UsageError(f"pricing.tier_prices: no customer has a tier {name!r}", hint=nearest(name, tiers))
 
     def _unpriced(self, calls: Calls, spans: Spans) -> Report:
         accounts = spans[0]
@@ -134,7 +157,7 @@ class PricingAnalyzer(Analyzer):
             answer=f"Pricing models cannot be compared: {nobody_known(accounts)}; what is known is that prices "
             f"must cover {dollars(accounts.unknown_cost)} of cost.",
             metrics=(_unit_cost(spans),),
-            findings=extrapolated([unknown_finding(accounts, accounts.period)], calls.month_caveat),
+            findings=(unknown_finding(unknown_names(accounts), "bills and gains", "unknown"),),
             sections=unpriced_sections(accounts),
             method=("Cost per unit = logged cost / units used in the period.",),
             assumptions=("Without today's bills, neither a gain nor a rise can be computed; none is assumed.",),
@@ -149,25 +172,27 @@ def _answer(accounts: Accounts, offers: Sequence[Offer], best: Offer | None, lim
         f"{_percent_of(accounts.margin, accounts.revenue)})"
     )
     if best is None:
-        return f"Keep {today}: of {plural(len(offers), 'pricing model')}, none earns more where {limit}."
+        if short := too_short(accounts):
+            return f"What to charge cannot be said: {short}; customers paid {today}."
+        return f"Keep {today}: of {plural(len(offers), 'pricing model')}, none earns more while {limit}."
     result = best.result
     gain = dollars(accounts.period.per_month(result.gain))
+    rise = percent_text(limit.rise_percent)
+    customers = plural(len(result.bills), "customer")
+    if result.raised:
+        bear = (
+            f"{count(len(result.raised))} of {customers} would pay over {rise} more, and "
+            f"{what_leavers_leave(result, 'them')}"
+        )
+    elif result.higher < len(result.bills):
+        bear = f"{count(result.higher)} of {customers} would pay more, none over {rise} more"
+    else:
+        everybody = "the one customer" if result.higher == 1 else f"{all_of(accounts)} customers"
+        bear = f"{everybody} would pay more, but not over {rise} more"
     return (
-        f"{best.name} pricing, {best.terms}, would earn {gain} a month more than {today}, "
-        f"with {count(len(result.raised))} of {plural(len(result.bills), 'customer')} paying over "
-        f"{percent_text(limit.rise_percent)} more{_until_gone(best)}."
+        f"{best.name} pricing would earn {gain} a month more than {today}{' if nobody leaves' if result.raised else ''}"
+        f": {best.terms}; {bear}."
     )
-
-
-def _until_gone(best: Offer) -> str:
-    share = best.result.leave_break_even
-    return "" if share is None else f", as long as no more than {int(share)} % of those leave"
-
-
-def _in_spans(spans: Spans, best: Offer, limit: Limit) -> list[Outcome | None]:
-    """What the best model does in the period, which is known already, and in both spans of the comparison."""
-    compared = (None if span is None else outcome(best.plan, span, limit.rise_percent) for span in spans[1:])
-    return [best.result, *compared]
 
 
 def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Decimal | None) -> tuple[Metric, ...]:
@@ -186,9 +211,11 @@ def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Deci
     )
     gain = {"id": "gain", "label": "Gain of the best model a month", "unit": "usd", "better": "higher"}
     if best is None:
-        note = "No model within the limit earns more than today's tiers."
-        return metric(spans, lambda _: Decimal(0), note=note, **gain), *today
-    results = _in_spans(spans, best, limit)
+        short = too_short(spans[0])
+        nothing = None if short else Decimal(0)
+        note = f"{short.capitalize()}." if short else "No model within the limit earns more than today's tiers."
+        return metric(spans, lambda _: nothing, note=note, **gain), *today
+    results = in_spans(spans, best, limit)
 
     def of_best(measure: Callable[[Outcome], Any], **fields: Any) -> Metric:
         value, current, previous = (None if result is None else measure(result) for result in results)
@@ -197,7 +224,8 @@ def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Deci
     metrics = [
         of_best(
             lambda r: r.accounts.period.per_month(r.gain),
-            note=f"{best.name} against today's tiers, its prices unchanged in both spans.",
+            note=f"{best.name} against today's tiers, its prices unchanged in both spans. Over a shorter span usage "
+            "evens out less, so that a hybrid seems to earn more.",
             **gain,
         ),
         *today,
@@ -212,11 +240,11 @@ def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Deci
         of_best(
             lambda r: r.leave_break_even,
             id="leave_break_even",
-            label="Share of them that takes the gain by leaving",
+            label="Leavers that erase the gain",
             unit="percent",
             better="higher",
-            note="Gain / (new bills - cost) of the customers with a raised bill x 100; none if the gain survives "
-            "when all of them leave.",
+            note="Gain / (new bills - cost) of the customers with a raised bill x 100; none if some of the gain is "
+            "left when all of them leave.",
         ),
     ]
     if leave_percent is not None:
@@ -242,59 +270,6 @@ def _unit_cost(spans: Spans) -> Metric:
         unit="usd",
         better="lower",
         note="Logged cost / tokens x 1,000, of all customers: what any price per token must cover.",
-    )
-
-
-def _findings(spans: Spans, best: Offer | None, missing: Sequence[Missing], limit: Limit) -> tuple[Finding, ...]:
-    accounts = spans[0]
-    findings = []
-    if best is None:
-        findings.append(
-            Finding(
-                id="keep-tiers",
-                title="Today's tiers stay: no model earns more under the limit.",
-                confidence="medium" if accounts.period.days >= 14 and not missing else "low",
-                why_sure=f"All were priced on the calls of {plural(accounts.period.days, 'day')}; the limit: {limit}.",
-                action="Nothing to do; loosen rise_percent or raised_percent to see what a wider limit would bring.",
-                section="models",
-                severity="info",
-            )
-        )
-    else:
-        findings.append(_gain_finding(spans, best, limit))
-    if accounts.unknown:
-        findings.append(unknown_finding(accounts, accounts.period))
-    return tuple(findings)
-
-
-def _gain_finding(spans: Spans, best: Offer, limit: Limit) -> Finding:
-    accounts, result = spans[0], best.result
-    per_month = accounts.period.per_month
-    halves = [half.accounts.period.per_month(half.gain) for half in _in_spans(spans, best, limit)[1:] if half]
-    steady = len(halves) == 2 and min(halves) > 0
-    why = (
-        f"The same prices would have earned {dollars(halves[1])} a month more in the earlier span of the comparison "
-        f"and {dollars(halves[0])} in the later one"
-        if halves
-        else f"The {plural(accounts.period.days, 'day')} of the log are too few to check the prices on two spans"
-    )
-    most = ", ".join(f"{a.name} ({dollars(a.revenue)} to {dollars(bill)})" for a, bill in result.raised[:3])
-    if len(result.raised) > 3:
-        most += " and so on"
-    return Finding(
-        id="best-model",
-        title=f"{best.name} pricing would earn {dollars(per_month(result.gain))} a month more: {best.terms}.",
-        who=result.raised[0][0].name if len(result.raised) == 1 else "",
-        usd_per_month=per_month(result.gain),
-        confidence="medium" if steady else "low",
-        why_sure=f"{why}; how customers react is not in the log.",
-        action=(
-            f"Before changing prices, talk to the {plural(len(result.raised), 'customer')} with a raised bill: {most}."
-            if most
-            else f"Announce it: no bill rises by more than {percent_text(limit.rise_percent)}."
-        ),
-        section="models",
-        severity="good",
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from finops_core import plural
+from finops_core import count, dollars, plural
 from finops_plugin_revenue.accounts import Accounts
 from finops_plugin_revenue.pricing.hybrid import HybridTerms, best_hybrids
 from finops_plugin_revenue.pricing.plans import (
@@ -22,6 +23,9 @@ from finops_plugin_revenue.pricing.plans import (
     neutral_usage_price,
     outcome,
 )
+
+MONTH_DAYS = 28
+"""An allowance a month is judged from so many days on: over fewer, a burst looks like lasting use."""
 
 
 @dataclass(frozen=True)
@@ -150,11 +154,11 @@ def make_offers(accounts: Accounts, terms: Terms, limit: Limit) -> tuple[list[Of
             contender=terms.usage is not None,
         )
     hybrid = _hybrid(accounts, terms.hybrid, limit)
-    if hybrid is None:
-        why = f"No overage price keeps to the limit that {limit}, or there is no usage or no base price."
-        missing.append(Missing("hybrid", "Hybrid", why))
+    if isinstance(hybrid, str):
+        missing.append(Missing("hybrid", "Hybrid", hybrid))
     else:
-        offer("hybrid", "Hybrid", hybrid_text(hybrid), _hybrid_origin(terms.hybrid, limit), hybrid, contender=True)
+        text = hybrid_text(hybrid, accounts)
+        offer("hybrid", "Hybrid", text, _hybrid_origin(terms.hybrid, limit), hybrid, contender=True)
     return offers, missing
 
 
@@ -174,13 +178,50 @@ def tier_list(accounts: Accounts, prices: dict[str, Decimal]) -> str:
     return ", ".join(f"{tier} {price_text(prices[tier])}" for tier in tiers) + " a month"
 
 
-def hybrid_text(plan: Hybrid) -> str:
+def too_short(accounts: Accounts) -> str:
+    """That the period has too few days for an allowance a month, as half a sentence; empty where it has enough."""
+    days = accounts.period.days
+    if days >= MONTH_DAYS:
+        return ""
+    return f"it takes {MONTH_DAYS} days to judge what a month includes, and the period has {count(days)}"
+
+
+def hybrid_text(plan: Hybrid, accounts: Accounts) -> str:
     """A hybrid's prices in words."""
-    base = "the tier price" if plan.base is None else f"{price_text(plan.base)} a month"
-    return (
-        f"{base} with {amount_text(plan.included, plan.unit)} included per dollar of it, then "
-        f"{price_text(plan.overage)} per {UNIT_TEXT[plan.unit]}"
-    )
+    price = f"{price_text(plan.overage)} per {UNIT_TEXT[plan.unit]}"
+    base = "each tier keeps its price" if plan.base is None else f"{price_text(plan.base)} a month for everybody"
+    if not plan.included:
+        return f"{base}, and all use costs {price} on top"
+    if plan.base is not None:
+        return f"{base}, with {amount_text(plan.included * plan.base, plan.unit)} included and {price} beyond"
+    return f"{base}, with {included_text(plan)} of it{_example(plan, accounts)} included and {price} beyond"
+
+
+def included_text(plan: Hybrid) -> str:
+    """What a hybrid includes, for a dollar of base or for as many as make a number that can be read aloud."""
+    if not plan.included:
+        return "nothing"
+    amount = plan.included.scaleb(3) if plan.unit == "tokens" else plan.included
+    if plan.unit == "cost" or amount == int(amount):
+        return f"{amount_text(plan.included, plan.unit)} per dollar"
+    return f"{amount_text(plan.included * 1000, plan.unit)} per $1,000"
+
+
+def _example(plan: Hybrid, accounts: Accounts) -> str:
+    """What that comes to in the tier that most customers have."""
+    tiers = Counter(a.paid.tier for a in accounts.known if accounts.subscriptions.prices[a.paid.tier])
+    if not tiers:
+        return ""
+    tier = min(tiers, key=lambda name: (-tiers[name], name))
+    included = plan.included * accounts.subscriptions.prices[tier]
+    if plan.unit == "cost":
+        return f" ({tier}: {dollars(included)} a month)"
+    amount = included * 1000 if plan.unit == "tokens" else included
+    if amount < 10:
+        return ""
+    rounded = int(amount.quantize(Decimal(1).scaleb(amount.adjusted() - 2)) if amount >= 1000 else amount)
+    text = f"{Decimal(rounded).scaleb(-6):,.1f} million" if rounded >= 10**6 else count(rounded)
+    return f" ({tier}: about {text} a month)"
 
 
 def amount_text(n: Decimal, unit: UsageUnit) -> str:
@@ -202,17 +243,24 @@ def percent_text(value: Decimal) -> str:
     return f"{value.normalize():f} %"
 
 
-def _hybrid(accounts: Accounts, terms: HybridTerms, limit: Limit) -> Hybrid | None:
-    """The hybrid that is set, whatever it does to bills; the best one within the limit where it is not."""
+def _hybrid(accounts: Accounts, terms: HybridTerms, limit: Limit) -> Hybrid | str:
+    """The hybrid that is set, whatever it does to bills; else the best one within the limit, or why there is none."""
+    if short := too_short(accounts):
+        return f"{short.capitalize()}."
     if terms.included is not None and terms.overage is not None:
         return Hybrid(terms.unit, terms.base, terms.included, terms.overage)
-    return best_hybrids(accounts, terms, limit.rise_percent, [limit.allowed(len(accounts.known))])[0]
+    (found,) = best_hybrids(accounts, terms, limit.rise_percent, [limit.allowed(len(accounts.known))])
+    return found or (
+        f"No price is the highest under the limit that {limit}: there is no usage or no base price, the base alone "
+        "raises too many bills, or all who use anything may be raised."
+    )
 
 
 def _hybrid_origin(terms: HybridTerms, limit: Limit) -> str:
     known = {"hybrid_base": terms.base, "hybrid_included": terms.included, "hybrid_overage": terms.overage}
     fixed = [name for name, value in known.items() if value is not None]
-    if terms.included is not None and terms.overage is not None:
+    if not terms.searched:
         return f"Set by {', '.join(fixed)}."
     given = f", given {', '.join(fixed)}" if fixed else ""
-    return f"Searched for the best margin under: {limit}{given}."
+    cap = "" if terms.overage is not None else ", and a unit beyond the base costs no more than one within it"
+    return f"Searched for the best margin while {limit}{cap}{given}."

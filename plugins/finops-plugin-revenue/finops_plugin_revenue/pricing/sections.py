@@ -17,7 +17,7 @@ from finops_plugin_revenue.account_tables import (
 )
 from finops_plugin_revenue.accounts import Account, Accounts, Use
 from finops_plugin_revenue.pricing.hybrid import HybridTerms, best_hybrids
-from finops_plugin_revenue.pricing.offers import Limit, Missing, Offer, amount_text, percent_text
+from finops_plugin_revenue.pricing.offers import Limit, Missing, Offer, included_text, percent_text, too_short
 from finops_plugin_revenue.pricing.plans import UNIT_TEXT, Hybrid, Outcome, UsageUnit, outcome, units
 from finops_plugin_revenue.profitability.margins import grouped, margin_percent
 from finops_plugin_revenue.revenue import dollars_of
@@ -42,8 +42,11 @@ def trade_off(accounts: Accounts, unit: UsageUnit, base: Decimal | None, limit: 
     """What the search finds under wider and narrower limits, each plan priced exactly.
 
     Included usage and overage price are searched for, whether or not they are set. Of shares that
-    come to the same number of customers the smallest is shown; one without a plan is left out.
+    come to the same number of customers the smallest is shown; one without a plan is left out. A period that is too
+    short for an allowance a month has no trade-off.
     """
+    if too_short(accounts):
+        return []
     shares = {
         Limit(limit.rise_percent, share).allowed(len(accounts.known)): share
         for share in sorted({*RAISED_SHARES, limit.raised_percent}, reverse=True)
@@ -78,6 +81,22 @@ def pricing_sections(
         _unit_costs(accounts),
         unknown_section(accounts),
     )
+
+
+def what_leavers_leave(result: Outcome, them: str) -> str:
+    """What is left of a gain if customers with a raised bill leave.
+
+    Args:
+        result: With at least one raised bill.
+        them: The customers with a raised bill, where they are several.
+    """
+    share = result.leave_break_even
+    if len(result.raised) == 1:
+        name = result.raised[0][0].name
+        return f"some of the gain is left if {name} leaves" if share is None else f"the gain is gone if {name} leaves"
+    if share is None:
+        return f"some of the gain is left even if all of {them} leave"
+    return f"the gain is gone once {percent(share, 0)} of {them} leave"
 
 
 def unpriced_sections(accounts: Accounts) -> tuple[Section, ...]:
@@ -125,9 +144,9 @@ def _models(accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missi
         kind="bar",
         title="What would each model have earned?",
         takeaway=f"{most.name} has the highest margin, {dollars(most.result.margin)}, and raises "
-        f"{plural(len(most.result.raised), 'bill')} by over {rise}."
+        f"{plural(len(most.result.raised), 'bill') if most.result.raised else 'no bill'} by over {rise}."
         if most.contender and most.result.gain > 0
-        else "No model that is made to earn more than today does.",
+        else "No model that could earn more than today's tiers does.",
         description="; ".join(f"{o.name}: margin {dollars(o.result.margin)}" for o in offers)
         + f"; cost {dollars(accounts.cost)} under each.",
         x=Axis(label="Model"),
@@ -166,8 +185,10 @@ def _trade_off(accounts: Accounts, curve: Sequence[TradeOff], limit: Limit, unit
         return Section(
             id="tradeoff",
             title=title,
-            text="No hybrid can be searched for: there is no usage or no base price, or the base alone raises too many "
-            "bills.",
+            text=f"{short.capitalize()}."
+            if (short := too_short(accounts))
+            else "No hybrid can be searched for: there is no usage or no base price, the base alone raises too many "
+            "bills, or all who use anything may be raised.",
         )
     per_month = accounts.period.per_month
     gains = [per_month(point.result.gain) for point in curve]
@@ -175,8 +196,8 @@ def _trade_off(accounts: Accounts, curve: Sequence[TradeOff], limit: Limit, unit
         id="tradeoff_curve",
         kind="line",
         title=f"What does the best hybrid earn if more customers may pay over {rise} more?",
-        takeaway=f"{dollars(gains[0])} a month where {percent_text(curve[0].raised_percent)} of customers may"
-        + (f", {dollars(gains[-1])} where {percent_text(curve[-1].raised_percent)} may." if len(curve) > 1 else "."),
+        takeaway=f"The best hybrid earns {dollars(gains[0])} a month more where {_customers_may(curve[0])} pay over "
+        f"{rise} more" + (f", {dollars(gains[-1])} where {_customers_may(curve[-1])}." if len(curve) > 1 else "."),
         description="Gain a month of the best hybrid by the share of customers with a raised bill.",
         x=Axis(label=f"Customers that may pay over {rise} more, %", unit="percent"),
         y=Axis(label="Gain a month, US dollars", unit="usd"),
@@ -188,17 +209,17 @@ def _trade_off(accounts: Accounts, curve: Sequence[TradeOff], limit: Limit, unit
         "The best hybrid under each limit",
         [
             Column(name="share", label="Limit", unit="percent"),
-            Column(name="included", label="Included per dollar of base"),
+            Column(name="included", label="Included, by price of the base"),
             Column(name="overage", label=f"Overage per {UNIT_TEXT[unit]}", unit="usd"),
             Column(name="gain", label="Gain a month", unit="usd"),
             Column(name="raised", label=f"Bills that rise by over {rise}", unit="count"),
             Column(name="higher", label="Bills that rise", unit="count"),
-            Column(name="leave", label="Leaving share that takes the gain", unit="percent"),
+            Column(name="leave", label="Leavers that erase the gain", unit="percent"),
         ],
         [
             (
                 float(point.raised_percent),
-                amount_text(point.plan.included, unit),
+                included_text(point.plan),
                 point.plan.overage,
                 gain,
                 len(point.result.raised),
@@ -207,15 +228,23 @@ def _trade_off(accounts: Accounts, curve: Sequence[TradeOff], limit: Limit, unit
             )
             for point, gain in zip(curve, gains, strict=True)
         ],
-        note="No leaving share: there is no gain, or it survives when all of them leave.",
+        note="Leavers are in percent of the customers with a raised bill; empty where there is no gain, or some of it "
+        "is left when all of them leave.",
     )
     return Section(
         id="tradeoff",
         title=title,
-        text="Each point is the hybrid that earns most, with any included usage and overage price, while no more than "
-        f"that share of customers pays over {rise} more; the limit in force is {percent_text(limit.raised_percent)}.",
+        text="Each point is the included usage and overage price that earn most while no more than that share of "
+        f"customers pays over {rise} more and a unit beyond the base costs no more than one within it; the limit in "
+        f"force is {percent_text(limit.raised_percent)}.",
         blocks=(chart, table),
     )
+
+
+def _customers_may(point: TradeOff) -> str:
+    if not point.raised_percent:
+        return "nobody may"
+    return f"up to {percent_text(point.raised_percent)} of customers may"
 
 
 def _leaving(accounts: Accounts, offers: Sequence[Offer], leave_percent: Decimal | None) -> Section:
@@ -225,14 +254,13 @@ def _leaving(accounts: Accounts, offers: Sequence[Offer], leave_percent: Decimal
         return Section(
             id="leaving",
             title=title,
-            text="No model raises a bill by more than the threshold: nobody is taken to leave.",
+            text="No model raises a bill by more than the threshold, so nobody is taken to leave.",
         )
     per_month = accounts.period.per_month
     shares = sorted({*LEAVING, *(() if leave_percent is None else (leave_percent,))})
     left = {o.key: [per_month(o.result.gain_if(share / 100)) for share in shares] for o in changed}
     gone = [
-        f"{o.name}: the gain is gone when {percent(o.result.leave_break_even, 0)} of "
-        f"{plural(len(o.result.raised), 'customer')} leave"
+        f"{o.name}: {what_leavers_leave(o.result, f'the {len(o.result.raised):,} customers with a raised bill')}"
         for o in changed
         if o.contender and o.result.leave_break_even is not None
     ]
@@ -326,26 +354,26 @@ def _unit_costs(accounts: Accounts) -> Section:
         (p.months for p in (*(a.paid for a in accounts.known), *(a.unpaid for a in accounts.unknown))), Fraction(0)
     )
     amounts = [
-        ("1,000 tokens", Fraction(units(used, "tokens"))),
-        ("call", Fraction(used.calls)),
-        ("customer and calendar month", months),
+        ("tokens", "1,000 tokens", "Cost of 1,000 tokens", Fraction(units(used, "tokens"))),
+        ("calls", "Calls", "Cost of a call", Fraction(used.calls)),
+        ("months", "Customers x calendar months", "Cost of a customer a month", months),
     ]
-    rows = [(name, float(n), dollars_of(Fraction(used.cost) / n) if n else None) for name, n in amounts]
-    table = Table.of(
-        "unit_costs",
-        "Cost per unit",
-        [
-            Column(name="unit", label="Unit"),
-            Column(name="amount", label="Used", unit="count"),
-            Column(name="cost", label="Cost of one", unit="usd"),
-        ],
-        rows,
-    )
+    # A column has its decimals in common: what a token costs must not drag those of a customer along.
+    columns = [
+        column
+        for name, amount, cost, _ in amounts
+        for column in (
+            Column(name=name, label=amount, unit="count"),
+            Column(name=f"cost_of_{name}", label=cost, unit="usd"),
+        )
+    ]
+    row = [value for *_, n in amounts for value in (float(n), dollars_of(Fraction(used.cost) / n) if n else None)]
+    table = Table.of("unit_costs", "Cost per unit", columns, [row])
     return Section(
         id="unit_costs",
         title="What a price must cover",
-        text=f"The {plural(used.calls, 'call')} of the period cost {dollars(used.cost)}; a price below the cost of its "
-        "unit loses money on average.",
+        text=f"{'The one call' if used.calls == 1 else f'The {used.calls:,} calls'} of the period cost "
+        f"{dollars(used.cost)}; a price below the cost of its unit loses money on average.",
         blocks=(table,),
     )
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import NonNegativeInt
 
 from finops_core import (
     Analyzer,
     Calls,
-    Finding,
     Metric,
     Report,
     count,
@@ -22,18 +21,14 @@ from finops_core import (
     percent,
     plural,
 )
-from finops_plugin_revenue.account_tables import metric, nobody_known, unknown_customers, unknown_finding
+from finops_plugin_revenue.account_tables import all_of, metric, nobody_known, unknown_customers
 from finops_plugin_revenue.accounts import Account, Accounts, Spans, read_accounts
+from finops_plugin_revenue.profitability.findings import findings, losing_accounts, lost
 from finops_plugin_revenue.profitability.margins import (
     QUIET_DAYS,
-    Days,
-    band,
-    break_even_calls,
     by_day,
     charged_after_last_call,
-    covering_tier,
     margin_percent,
-    stable_id,
 )
 from finops_plugin_revenue.profitability.sections import margin_sections
 from finops_plugin_revenue.revenue import dollars_of
@@ -59,11 +54,11 @@ class ProfitabilityAnalyzer(Analyzer):
         spans = read_accounts(calls)
         accounts = spans[0]
         days = by_day(accounts)
-        losing = _losing(accounts)
+        losing = losing_accounts(accounts)
         return self.report(
             answer=_answer(accounts, losing),
             metrics=_metrics(spans),
-            findings=extrapolated(_findings(calls, accounts, losing, days, self.named_customers), calls.month_caveat),
+            findings=extrapolated(findings(accounts, losing, days, self.named_customers), calls.month_caveat),
             sections=margin_sections(accounts, losing, days),
             method=(
                 "Revenue of a day = price of the customer's tier / days of that calendar month, for every day of the "
@@ -74,6 +69,7 @@ class ProfitabilityAnalyzer(Analyzer):
                 "Break-even calls = calls x revenue / cost, rounded down: the calls that would cost no more than the "
                 "customer paid, at its own cost per call.",
                 "Whale curve: customers sorted by profit, added up one by one.",
+                "A loss a month = the loss of the customer's charged days / those days x 30.",
                 "A loss is sure (high) if the customer is charged for at least 14 days and cost more than it paid on "
                 "at least half of them, unsure (low) under 7 charged days, else medium.",
             ),
@@ -96,15 +92,15 @@ def _answer(accounts: Accounts, losing: Sequence[Account]) -> str:
         margin += f", without {unknown_customers(accounts)}"
     if losing:
         return (
-            f"{count(len(losing))} of {plural(known, 'customer')} cost {dollars(_lost(losing))} more than they pay, "
-            f"most of it {losing[0].name} ({dollars(-losing[0].margin)}); {margin}."
+            f"{count(len(losing))} of {plural(known, 'customer')} cost {dollars(lost(losing))} more than they paid, "
+            f"{losing[0].name} alone {dollars(-losing[0].margin)}; {margin}."
             if len(losing) > 1
-            else f"{losing[0].name} costs {dollars(_lost(losing))} more than it pays, "
+            else f"{losing[0].name} cost {dollars(lost(losing))} more than it paid, "
             f"{'and is the only customer' if known == 1 else f'the only one of {count(known)} customers'}; {margin}."
         )
     if known == 1:
         return f"The one customer, {accounts.known[0].name}, pays at least what it costs; {margin}."
-    return f"No customer loses money: all {count(known)} pay at least what they cost; {margin}."
+    return f"No customer loses money: {all_of(accounts)} pay at least what they cost; {margin}."
 
 
 def _metrics(spans: Spans) -> tuple[Metric, ...]:
@@ -152,7 +148,7 @@ def _metrics(spans: Spans) -> tuple[Metric, ...]:
         ),
         metric(
             spans,
-            if_known(lambda a: len(_losing(a))),
+            if_known(lambda a: len(losing_accounts(a))),
             id="unprofitable",
             label="Unprofitable customers",
             unit="count",
@@ -161,7 +157,7 @@ def _metrics(spans: Spans) -> tuple[Metric, ...]:
         ),
         metric(
             spans,
-            if_known(lambda a: _lost(_losing(a))),
+            if_known(lambda a: lost(losing_accounts(a))),
             id="lost",
             label="Lost on them",
             unit="usd",
@@ -177,86 +173,6 @@ def _metrics(spans: Spans) -> tuple[Metric, ...]:
             better="lower",
             note="Cost of customers whose tier has no known price; in no margin.",
         ),
-    )
-
-
-def _findings(
-    calls: Calls, accounts: Accounts, losing: Sequence[Account], days: Days, named: int
-) -> tuple[Finding, ...]:
-    period = accounts.period
-    per_month = period.per_month
-    findings = [_loss(a, days.losing[a.name], per_month(-a.margin), calls.settings.tiers) for a in losing[:named]]
-    rest = losing[named:]
-    if rest:
-        findings.append(
-            Finding(
-                id="more-losses",
-                title=f"{plural(len(rest), 'more customer')} cost {dollars(per_month(_lost(rest)))} a month more than "
-                f"{'it pays' if len(rest) == 1 else 'they pay'}.",
-                usd_per_month=per_month(_lost(rest)),
-                confidence="medium" if period.days >= 14 else "low",
-                why_sure=f"Revenue and cost are exact for the period, which has {plural(period.days, 'day')}.",
-                action="Go through the list: raise the tier, limit usage, or move the work to a cheaper model.",
-                section="losing",
-                severity="warning",
-            )
-        )
-    thin = [a for a in accounts.known if a.margin >= 0 and band(a) == "0 to 20 %" and a.use.cost]
-    if thin:
-        findings.append(
-            Finding(
-                id="thin-margins",
-                title=f"{plural(len(thin), 'customer keeps', 'customers keep')} less than 20 % of what they pay: a "
-                "quarter more usage would make each of them unprofitable.",
-                confidence="high",
-                why_sure="A margin under 20 % is gone when cost grows by 25 % (20 / 80).",
-                action="Look at them before their usage grows: the next tier, or an allowance.",
-                section="bands",
-                severity="info",
-            )
-        )
-    if accounts.unknown:
-        findings.append(unknown_finding(accounts, period))
-    if accounts.known and not losing:
-        findings.append(
-            Finding(
-                id="no-losses",
-                title=f"No customer costs more than it pays: {count(len(accounts.known))} checked.",
-                confidence="high" if period.days >= 14 else "low",
-                why_sure=f"Revenue and cost are exact for the period, which has {plural(period.days, 'day')}.",
-                action="Nothing to do.",
-                section="losing",
-                severity="good",
-            )
-        )
-    return tuple(findings)
-
-
-def _loss(account: Account, dear_days: int, per_month: Decimal, prices: dict[str, Decimal]) -> Finding:
-    charged = account.paid.days
-    confidence: Literal["high", "medium", "low"] = "medium"
-    if charged < 7:
-        confidence = "low"
-    elif charged >= 14 and 2 * dear_days >= charged:
-        confidence = "high"
-    enough = covering_tier(account, prices)
-    keep = (
-        f"limit it to {plural(break_even_calls(account), 'call')} in {plural(charged, 'day')} (it made "
-        f"{count(account.use.calls)}), where it breaks even"
-    )
-    return Finding(
-        id=stable_id("loses", account.name),
-        title=f"{account.name} ({account.paid.tier}) costs {dollars(per_month)} a month more than it pays: "
-        f"{dollars(account.use.cost)} of cost on {dollars(account.revenue)} of revenue in {plural(charged, 'day')}.",
-        who=account.name,
-        usd_per_month=per_month,
-        confidence=confidence,
-        why_sure=f"It cost more than it paid on {count(dear_days)} of {plural(charged, 'charged day')}.",
-        action=f"Move it to {enough}, whose price covers its cost, or {keep}."
-        if enough
-        else f"No tier's price covers its cost: charge by use, or {keep}.",
-        section="losing",
-        severity="critical" if account.use.cost > 2 * account.revenue else "warning",
     )
 
 
@@ -281,15 +197,6 @@ def _assumptions(calls: Calls, accounts: Accounts) -> list[str]:
 def _cost_per_customer(accounts: Accounts) -> Decimal | None:
     months = sum((a.paid.months for a in accounts.known), Fraction(0))
     return dollars_of(Fraction(accounts.cost) / months) if months else None
-
-
-def _losing(accounts: Accounts) -> list[Account]:
-    """The unprofitable accounts, the largest loss first."""
-    return sorted((a for a in accounts.known if a.margin < 0), key=lambda a: (a.margin, a.name))
-
-
-def _lost(losing: Sequence[Account]) -> Decimal:
-    return -sum((a.margin for a in losing), Decimal(0))
 
 
 def _of_revenue(accounts: Accounts) -> str:

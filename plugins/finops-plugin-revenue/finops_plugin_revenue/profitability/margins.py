@@ -54,12 +54,13 @@ def break_even_calls(account: Account) -> int:
 
 def covering_tier(account: Account, prices: Mapping[str, Decimal]) -> str | None:
     """The cheapest tier whose price for the charged days is not below the customer's cost, if there is one."""
-    enough = [
-        (price, tier)
-        for tier, price in prices.items()
-        if Fraction(price) * account.paid.months >= Fraction(account.use.cost)
-    ]
+    enough = [(price, tier) for tier, price in prices.items() if covers(account, price)]
     return min(enough)[1] if enough else None
+
+
+def covers(account: Account, price: Decimal) -> bool:
+    """Whether a price a calendar month is, for the charged days, not below the customer's cost."""
+    return Fraction(price) * account.paid.months >= Fraction(account.use.cost)
 
 
 def stable_id(what: str, name: str) -> str:

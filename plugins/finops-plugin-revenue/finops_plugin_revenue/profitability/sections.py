@@ -136,13 +136,13 @@ def _losing(accounts: Accounts, losing: Sequence[Account], days: Days) -> Sectio
 def _tiers(accounts: Accounts) -> Section:
     groups = grouped(accounts.known, lambda a: a.paid.tier)
     rows = sorted(((tier, *_sums(group)) for tier, group in groups.items()), key=lambda row: (-row[4], row[0]))
-    worst = min(rows, key=lambda row: (row[4], row[0]))
     chart = Chart(
         id="tier_margins",
         kind="bar",
         title="What does each tier bring and cost?",
-        takeaway=f"{rows[0][0]} brings the most margin, {dollars(rows[0][4])}"
-        + (f"; {worst[0]} the least, {dollars(worst[4])}." if len(rows) > 1 else "."),
+        takeaway=f"{_left(rows[0], 'the largest margin,')}; {_left(rows[-1], 'the smallest,')}."
+        if len(rows) > 1
+        else f"{_left(rows[0], 'a margin of')}.",
         description=f"Revenue and cost of {plural(len(rows), 'tier')}, in dollars.",
         x=Axis(label="Tier"),
         y=Axis(label="US dollars in the period", unit="usd"),
@@ -166,9 +166,10 @@ def _bands(accounts: Accounts) -> Section:
     groups = grouped(accounts.known, band)
     rows = [(name, *_sums(groups.get(name, []))) for name in BANDS]
     best = len(groups.get(BANDS[0], []))
-    one = 1 in (best, len(accounts.known))
-    takeaway = f"{count(best)} of {plural(len(accounts.known), 'customer')} " + (
-        "keeps more than half of what it pays." if one else "keep more than half of what they pay."
+    takeaway = (
+        f"{_of_all(best, len(accounts.known), 'leaves', 'leave')} a margin of more than 50 %."
+        if best
+        else "No customer leaves a margin of more than 50 %."
     )
     chart = Chart(
         id="band_customers",
@@ -200,15 +201,16 @@ def _whales(accounts: Accounts) -> Section:
     if curve[peak] <= 0:
         takeaway = "No customer brings a profit."
     elif curve[peak] > curve[-1]:
-        takeaway = (
-            f"The {plural(peak + 1, 'profitable customer brings', 'profitable customers bring')} "
-            f"{dollars(curve[peak])}; {plural(len(curve) - peak - 1, 'other takes', 'others take')} "
-            f"{dollars(curve[peak] - curve[-1])} of it away."
-        )
+        some, others = peak + 1, len(curve) - peak - 1
+        bring = "The one profitable customer brings" if some == 1 else f"The {count(some)} profitable customers bring"
+        take = "the other one takes" if others == 1 else f"the other {count(others)} take"
+        takeaway = f"{bring} {dollars(curve[peak])}, of which {take} {dollars(curve[peak] - curve[-1])} away."
+    elif len(curve) == 1:
+        takeaway = f"The one customer brings all of the profit, {dollars(curve[-1])}."
     else:
         half = next(i + 1 for i, profit in enumerate(curve) if 2 * profit >= curve[-1])
         takeaway = (
-            f"Half of the profit comes from {count(half)} of {plural(len(curve), 'customer')}; nobody takes any away."
+            f"Half of the profit comes from {count(half)} of {count(len(curve))} customers; nobody takes any away."
         )
     chart = Chart(
         id="whale_curve",
@@ -252,13 +254,16 @@ def _whales(accounts: Accounts) -> Section:
         "take away again; without a profit in all there is no share.",
     )
     tenth = next((top for top in tops if top.percent >= 10), tops[-1])
-    text = (
-        f"The {plural(tenth.customers, 'costliest customer')} of {count(len(accounts.known))} "
-        f"{'causes' if tenth.customers == 1 else 'cause'} "
-        f"{percent(100 * tenth.cost / accounts.cost)} of the cost."
-        if accounts.cost
-        else "No customer has caused any cost."
-    )
+    if not accounts.cost:
+        text = "No customer has caused any cost."
+    elif len(accounts.known) == 1:
+        text = "There is one customer, which causes all of the cost."
+    else:
+        dearest = "costliest causes" if tenth.customers == 1 else f"{count(tenth.customers)} costliest cause"
+        text = (
+            f"Of {count(len(accounts.known))} customers, the {dearest} {percent(100 * tenth.cost / accounts.cost)} of "
+            "the cost."
+        )
     return Section(id="whales", title="Concentration", text=text, blocks=(chart, table))
 
 
@@ -278,7 +283,7 @@ def _customers(accounts: Accounts) -> Section:
     ]
     days = Column(name="days", label="Days charged", unit="days")
     columns = [CUSTOMER, TIER, days, CALLS, REVENUE, COST, MARGIN, MARGIN_PERCENT]
-    table = Table.of("customers", "Margin by customer, least profitable first", columns, rows, total=True)
+    table = Table.of("customers", "Margin by customer, smallest margin in dollars first", columns, rows, total=True)
     return Section(id="customers", title="Every customer", blocks=(table,))
 
 
@@ -287,6 +292,20 @@ def _sums(group: Sequence[Account]) -> tuple[int, Decimal, Decimal, Decimal, flo
     revenue = sum((a.revenue for a in group), Decimal(0))
     cost = sum((a.use.cost for a in group), Decimal(0))
     return len(group), revenue, cost, revenue - cost, margin_percent(revenue - cost, revenue)
+
+
+def _left(row: tuple[str, int, Decimal, Decimal, Decimal, float | None], what: str) -> str:
+    """What a tier, a row of its table, leaves or loses."""
+    return f"{row[0]} loses {dollars(-row[4])}" if row[4] < 0 else f"{row[0]} leaves {what} {dollars(row[4])}"
+
+
+def _of_all(n: int, known: int, one: str, several: str) -> str:
+    """So many of the known customers, at least one, as the subject of a sentence with its verb."""
+    if known == 1:
+        return f"The one customer {one}"
+    if n == known:
+        return f"{'Both' if known == 2 else f'All {count(known)}'} customers {several}"
+    return f"{count(n)} of {count(known)} customers {one if n == 1 else several}"
 
 
 def _kept(account: Account) -> Fraction:
