@@ -5,6 +5,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 
 from finops_core import Calls, Column, Finding, Section, Table, dollars, plural
 from finops_plugin_domains.budgets import BudgetStatus
@@ -38,7 +39,6 @@ def budget_findings(calls: Calls, statuses: Sequence[BudgetStatus]) -> list[Find
 
 
 def _overspent(calls: Calls, status: BudgetStatus, today: date) -> Finding:
-    end = status.expected if status.expected is not None else status.spent
     why = (
         "It is spent already."
         if status.over
@@ -48,16 +48,28 @@ def _overspent(calls: Calls, status: BudgetStatus, today: date) -> Finding:
     return Finding(
         id=named_id(f"budget-{status.dimension}", status.name),
         title=(
-            f"{begin(status.label)} {'is ' if status.over else ''}{state_of(status, today)}: {dollars(status.spent)} "
-            f"of {dollars(status.budget)} is spent, {dollars(end)} is expected by the end of the month."
+            f"{begin(status.label)} {'is ' if status.over else ''}{state_of(status, today)}: {_progress_text(status)}."
         ),
         who="" if status.dimension == "total" else status.name,
-        usd_per_month=end - status.budget,
+        usd_per_month=_end_of(status) - status.budget,
         confidence="high" if status.over else "medium",
         why_sure=f"{why}{_unlogged_text(calls, status)}",
         action="Raise the budget knowingly, or cut what drives it" + ("." if status.over else " before that day."),
         section="budgets",
         severity="critical" if status.over else "warning",
+    )
+
+
+def _end_of(status: BudgetStatus) -> Decimal:
+    """US dollars by the end of the month as far as they are known."""
+    return status.expected if status.expected is not None else status.spent
+
+
+def _progress_text(status: BudgetStatus) -> str:
+    """What is spent and expected of a budget that is exceeded, in words."""
+    return (
+        f"{dollars(status.spent)} of {dollars(status.budget)} is spent, {dollars(_end_of(status))} is expected by the "
+        "end of the month"
     )
 
 
@@ -83,6 +95,23 @@ def _unlogged_text(calls: Calls, status: BudgetStatus) -> str:
     )
 
 
+def _worst_text(worst: BudgetStatus, exceeded: int) -> str:
+    """Which of the exceeded budgets is so by most, as a sentence to append; empty if none is."""
+    if not exceeded:
+        return ""
+    return f" {'It' if exceeded == 1 else 'Furthest over'} is {worst.label}: {_progress_text(worst)}."
+
+
+def _shared_text(calls: Calls, statuses: Sequence[BudgetStatus]) -> str:
+    """That budgets and statements treat shared cost differently, as a sentence to append; empty where they do not."""
+    if not calls.settings.shared_cost.match or not any(s.dimension == "organization" for s in statuses):
+        return ""
+    return (
+        " An organisation's budget counts every call that names it, those of shared cost included; its statement has "
+        "its share of all shared cost in their place."
+    )
+
+
 def budget_section(calls: Calls, statuses: Sequence[BudgetStatus]) -> Section:
     """Budget against actual in the calendar month of the last call."""
     title = f"Budgets of {calls.now:%B %Y}"
@@ -99,8 +128,8 @@ def budget_section(calls: Calls, statuses: Sequence[BudgetStatus]) -> Section:
             Column(name="budget", label="Budget", unit="usd"),
             Column(name="spent", label="Spent so far", unit="usd"),
             Column(name="used", label="Used", unit="percent"),
-            Column(name="to_date", label="Budget up to today", unit="usd"),
-            Column(name="variance", label="Spent over it", unit="usd"),
+            Column(name="to_date", label="Planned up to today", unit="usd"),
+            Column(name="variance", label="Over (+) or under (-) plan", unit="usd"),
             Column(name="expected", label="Expected by the end of the month", unit="usd"),
             Column(name="runs_out", label="Runs out on", unit="date"),
             Column(name="state", label="State"),
@@ -120,14 +149,16 @@ def budget_section(calls: Calls, statuses: Sequence[BudgetStatus]) -> Section:
             )
             for s in statuses
         ],
-        note="Budgets of different dimensions cover the same calls and are not added up.",
+        note="Budgets of different dimensions cover the same calls and are not added up."
+        f"{_shared_text(calls, statuses)}",
     )
     return Section(
         id="budgets",
         title=title,
         text=(
             f"{begin(some_of(trouble, len(statuses), 'budget'))} {are(trouble)} overspent or will be by the end of the "
-            f"month; day {calls.now.day} of {days} has begun.{_unlogged_text(calls, statuses[0])}"
+            f"month; day {calls.now.day} of {days} has begun.{_worst_text(statuses[0], trouble)}"
+            f"{_unlogged_text(calls, statuses[0])}"
         ),
         blocks=(table,),
     )

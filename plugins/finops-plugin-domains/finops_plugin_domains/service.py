@@ -75,12 +75,12 @@ class Service:
 
     @property
     def p95(self) -> float | None:
-        """19 of 20 timed calls were at most this slow, milliseconds; ``None`` below :data:`FEWEST_FOR_P95` of them."""
+        """19 of 20 timed calls took this long or less, milliseconds; ``None`` below :data:`FEWEST_FOR_P95`."""
         return self.latency[1] if self.timed >= FEWEST_FOR_P95 else None
 
     @property
     def p99(self) -> float | None:
-        """99 of 100 timed calls were at most this slow, milliseconds; ``None`` below :data:`FEWEST_FOR_P99` of them."""
+        """99 of 100 timed calls took this long or less, milliseconds; ``None`` below :data:`FEWEST_FOR_P99`."""
         return self.latency[2] if self.timed >= FEWEST_FOR_P99 else None
 
     @property

@@ -98,7 +98,11 @@ def test_days_of_the_month_before_the_log_are_unknown_and_said_so():
     rows = [r for r in spending(10) if r["timestamp"].day >= 5]
     report = analyze(rows, settings=budgets(total={"all": 55, "wide": 1000}))
     unknown = "The log begins on 2026-01-05: what the month cost before that day is unknown and not counted."
-    assert section(report).text.endswith(f"day 10 of 31 has begun. {unknown}")
+    # Five whole days at $10, and half of today and 21 days more: 60 + 5 + 210.
+    assert section(report).text.endswith(
+        "day 10 of 31 has begun. It is the total budget: $60.00 of $55.00 is spent, $275.00 is expected by the end of "
+        f"the month. {unknown}"
+    )
     assert {r["name"]: (r["spent"], r["state"]) for r in table(report, "budgets")} == {
         "all": (Decimal(60), "overspent since 2026-01-10"),
         "wide": (Decimal(60), "within the budget by what is logged"),
@@ -122,6 +126,24 @@ def test_total_budgets_are_told_apart_by_their_names():
         'The total budget "small"',
     }
     assert "both budgets will not last the month" in report.answer
+    # $315 are expected: 290 over the small budget, 260 over the other.
+    assert section(report).text.endswith(
+        'Furthest over is the total budget "small": $100.00 of $25.00 is spent, $315.00 is expected by the end of the '
+        "month."
+    )
+
+
+@pytest.mark.parametrize(("match", "told"), [({}, False), ({"task_type": ["eval"]}, True)])
+def test_where_cost_is_shared_an_organisations_budget_says_that_it_counts_what_its_statement_does_not(match, told):
+    # Ten calls of $10 name the organisation, one of them is shared: the budget counts all of them, 100 dollars.
+    rows = spending(9, organization_id="o") + spending(10, organization_id="o", task_type="eval")[9:]
+    settings = Settings.model_validate(
+        {"budgets": {"organization": {"o": {"usd_per_month": 500}}}, "shared_cost": {"match": match}}
+    )
+    report = analyze(rows, settings=settings)
+    assert table(report, "budgets")[0]["spent"] == Decimal(100)
+    (block,) = section(report).blocks
+    assert ("those of shared cost included" in block.note) == told
 
 
 def test_on_the_first_day_nothing_is_projected():

@@ -167,6 +167,10 @@ def test_a_beaten_model_is_told_by_the_nearest_in_price_and_claims_no_saving() -
     beaten = finding(report, "beaten-1")
     assert (beaten.who, beaten.usd_per_month, beaten.confidence) == ("openai / dear", None, "low")
     assert "costs $300.00 a month" in beaten.title  # $10 in one day
+    # Optimization may well name another model for the same task; the page says why.
+    assert "Of the models that are both faster and cheaper there, openai / near is the nearest in price." in (
+        beaten.why_sure
+    )
 
 
 def test_a_model_is_not_beaten_by_less_than_the_margin() -> None:
@@ -192,13 +196,16 @@ def test_a_model_that_fails_more_often_than_chance_is_named() -> None:
     assert finding(report, "failing-1").usd_per_month == Decimal("1.5")
 
 
-def test_a_promised_service_level_that_is_missed_costs_what_its_calls_cost() -> None:
-    # Limit 1,000 ms, target 90 %: 80 of 100 calls are in time, and the 20 late ones cost 20 cents in one day.
+def test_a_promised_service_level_that_is_missed_is_a_warning_without_dollars() -> None:
+    # Limit 1,000 ms, target 90 %: 80 of 100 calls are in time. The 20 late ones cost 20 cents, of which
+    # answers in time would have saved nothing.
     report = analyze(model("m", [1000] * 80 + [1001] * 20))
     missed = finding(report, "sla-missed")
-    # The month is made of one day: no high confidence in its dollars.
-    assert (missed.usd_per_month, missed.severity, missed.confidence) == (Decimal(6), "warning", "low")
-    assert "A month is extrapolated from 1 day" in missed.why_sure
+    assert (missed.usd_per_month, missed.severity, missed.confidence) == (None, "warning", "high")
+    assert missed.why_sure == (
+        "20 of 100 calls failed or took longer. What missed it cost $0.20 in the period; what late or missing answers "
+        "cost your users is not in the log."
+    )
     assert "80.0 % of calls kept the service level" in missed.title
 
 
@@ -231,7 +238,7 @@ def test_one_call_is_told_as_one_call() -> None:
     assert texts["sla"].endswith("no call did (0.0 %, target 90.0 %). The only model is below the target.")
     missed = finding(report, "sla-missed")
     assert missed.title == "The only call that can be judged, to openai / m, missed the service level of 1.0 s."
-    assert missed.why_sure.startswith("The only call failed or took longer; ")
+    assert missed.why_sure.startswith("The only call failed or took longer. ")
 
 
 def test_of_models_that_are_equally_fast_the_cheapest_is_named() -> None:
@@ -253,10 +260,51 @@ def test_a_default_service_level_is_nobodys_promise() -> None:
     assert "No [sla] is set" in missed.why_sure
 
 
+def test_the_answer_speaks_of_a_service_level_only_where_one_is_promised() -> None:
+    rows = model("m", [2000] * 100)
+    assert "0.0 % of calls kept the service level of 1.0 s (target 90.0 %)" in analyze(rows).answer
+    report = analyze(calls_from(rows))
+    assert report.answer == "Half of the calls take 2.0 s or more, and one in twenty 2.0 s or more; no call failed."
+    kept = next(m for m in report.metrics if m.id == "sla-compliance")
+    assert kept.note.endswith("target 95 % (defaults that nobody promised).")
+
+
 def test_nothing_unusual_says_what_was_checked() -> None:
-    (only,) = analyze(model("m", [100] * 200)).findings
+    (only,) = analyze([*model("m", [100] * 200), *model("n", [100] * 200)]).findings
     assert (only.severity, only.confidence) == ("good", "high")
-    assert "Checked on 200 calls" in only.why_sure
+    assert "Checked on 400 calls" in only.why_sure
+
+
+@pytest.mark.parametrize(
+    "other", [[], model("n", [100] * 99), model("n", [100] * 100, task_type="qa")], ids=["none", "few", "other-task"]
+)
+def test_no_model_is_called_quick_where_none_can_be_compared(other: list[dict]) -> None:
+    # A second model is missing, has 99 calls of the 100 that it takes, or does another task.
+    (only,) = analyze([*model("m", [100] * 200), *other]).findings
+    assert (only.id, only.severity, only.confidence) == ("nothing-unusual", "info", "low")
+    assert only.title == (
+        "Nothing unusual, but no model can be compared with another: no two have 100 calls of the same task."
+    )
+
+
+def failures_told(*rows: list[dict]) -> str:
+    report = analyze([row for part in rows for row in part])
+    return next(b.takeaway for s in report.sections for b in s.blocks if b.id == "error-rate-by-model")
+
+
+def test_the_model_that_fails_most_often_is_named_only_beyond_chance() -> None:
+    good, few = [*model("good", [100] * 990), *failed("good", 10)], [*model("x", [100] * 9), *failed("x", 1)]
+    # 10 and 12 of 1,000 differ by 0.2 points; a standard deviation of the difference is sqrt(0.011 x 0.989 x 2 / 1000)
+    # = 0.47 points. 100 of 1,000 lie 9.0 points above the 1.0 %, of which one standard deviation is 1.02.
+    assert failures_told(good, model("near", [100] * 988), failed("near", 12)) == (
+        "No model fails significantly more often than the others (1.0 % to 1.2 % of their calls)."
+    )
+    assert failures_told(good, model("bad", [100] * 900), failed("bad", 100)) == (
+        "openai / bad fails most often: 10.0 % of its calls, against 1.0 % of all others."
+    )
+    assert failures_told(good, few) == (
+        "No two models have 100 calls, so none can be said to fail more often than another."
+    )
 
 
 def test_spans_are_compared() -> None:

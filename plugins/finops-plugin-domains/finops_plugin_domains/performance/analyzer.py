@@ -23,7 +23,8 @@ from finops_core import (
     plural,
 )
 from finops_plugin_domains.performance import sections
-from finops_plugin_domains.performance.frontier import Beaten, beaten, comparable, slowness, unbeaten
+from finops_plugin_domains.performance.failing import ERROR_SIGMA, failing, others_percent
+from finops_plugin_domains.performance.frontier import Beaten, beaten, comparable, has_rivals, slowness, unbeaten
 from finops_plugin_domains.performance.when import times_of, when_section
 from finops_plugin_domains.service import (
     FEWEST_FOR_P95,
@@ -42,9 +43,6 @@ MOST_FINDINGS = 3
 """Of one kind; the tables hold the rest."""
 
 ONLY_JUDGED = "the only call that can be judged"
-
-ERROR_SIGMA = 4.0
-"""A model fails more often than the others only beyond this many standard deviations of their difference."""
 
 
 class PerformanceAnalyzer(Analyzer):
@@ -82,7 +80,7 @@ class PerformanceAnalyzer(Analyzer):
         candidates = comparable(services[MODEL], self.min_calls)
         losses = beaten(services, self.min_calls, self.margin_percent)
         findings = [
-            *self._sla(services, calls.period, calls.settings),
+            *self._sla(services, calls.settings),
             *self._slow(services),
             *self._failing(services, calls.period),
             *_failed_cost(total, calls.period, self.failed_cost_percent),
@@ -91,11 +89,11 @@ class PerformanceAnalyzer(Analyzer):
         return self.report(
             answer=_answer(total, candidates, calls.settings),
             metrics=_metrics(total, quality, calls.settings),
-            findings=extrapolated(findings or [self._quiet(total)], calls.month_caveat),
+            findings=extrapolated(findings or [self._quiet(services)], calls.month_caveat),
             sections=(
                 sections.speed_section(services),
                 sections.frontier_section(candidates, unbeaten(candidates), losses, self.min_calls),
-                sections.error_section(services, quality.failures),
+                sections.error_section(services, quality.failures, self.min_calls),
                 sections.sla_section(services, calls.settings),
                 when_section(times),
             ),
@@ -106,7 +104,7 @@ class PerformanceAnalyzer(Analyzer):
             sparkline=tuple(p95 for _, _, p95 in times.days if p95 is not None),
         )
 
-    def _sla(self, services: Services, period: Period, settings: Settings) -> list[Finding]:
+    def _sla(self, services: Services, settings: Settings) -> list[Finding]:
         (total,) = services[()]
         sla = settings.sla
         if total.sla_percent is None or total.sla_percent >= sla.target_percent:
@@ -124,9 +122,9 @@ class PerformanceAnalyzer(Analyzer):
                 else f"{percent(total.sla_percent)} of calls kept {level}, the target is "
                 f"{percent(sla.target_percent)}; {share} misses are calls to {label(worst.names)}.",
                 who=label(worst.names),
-                usd_per_month=period.per_month(total.missed_cost) if promised else None,
                 confidence="high" if promised and total.judged >= self.min_calls else "low",
-                why_sure=f"{why}; the dollars are what they cost."
+                why_sure=f"{why}. What missed it cost {dollars(total.missed_cost)} in the period; what late or missing "
+                "answers cost your users is not in the log."
                 if promised
                 else f"{why}. No [sla] is set in finops.toml, so the limit is a default and nobody's promise.",
                 action="Move the tasks that miss it most to a faster model, or shorten their answers."
@@ -158,13 +156,11 @@ class PerformanceAnalyzer(Analyzer):
 
     def _failing(self, services: Services, period: Period) -> list[Finding]:
         (total,) = services[()]
-        failing = [s for s in services[MODEL] if _fails_more(s, total, self.min_calls)]
-        failing.sort(key=lambda s: (-s.error_percent, str(s.names)))
         return [
             Finding(
                 id=f"failing-{i}",
                 title=f"{percent(s.error_percent)} of the calls to {label(s.names)} fail, against "
-                f"{percent(_rest_percent(s, total))} of all other calls.",
+                f"{percent(others_percent(s, total))} of all other calls.",
                 who=label(s.names),
                 usd_per_month=period.per_month(s.failed_cost),
                 confidence="high",
@@ -175,7 +171,7 @@ class PerformanceAnalyzer(Analyzer):
                 section="errors",
                 severity="warning",
             )
-            for i, s in enumerate(failing[:MOST_FINDINGS], 1)
+            for i, s in enumerate(failing(services, self.min_calls)[:MOST_FINDINGS], 1)
         ]
 
     def _beaten(self, losses: list[Beaten], period: Period) -> list[Finding]:
@@ -200,15 +196,18 @@ class PerformanceAnalyzer(Analyzer):
                     who=model,
                     confidence="low",
                     why_sure=f"Speed and cost are measured on {plural(worst.loser.timed, 'call')} and "
-                    f"{count(worst.winner.timed)}; how good the answers are is not in the log. What a switch would "
-                    "save is computed call by call in Optimization.",
-                    action=f"Compare the answers of {winner} at {named(worst.task, 'task')} before moving calls.",
+                    f"{count(worst.winner.timed)}; how good the answers are is not in the log. Of the models that are "
+                    f"both faster and cheaper there, {winner} is the nearest in price. Optimization looks for the "
+                    "cheapest within its limits, which may be another one, and computes the saving call by call.",
+                    action=f"Compare the answers of {winner} at {named(worst.task, 'task')}, the smallest step in "
+                    "price, before moving calls.",
                     section="frontier",
                 )
             )
         return findings
 
-    def _quiet(self, total: Service) -> Finding:
+    def _quiet(self, services: Services) -> Finding:
+        (total,) = services[()]
         if total.timed < self.min_calls:
             known = plural(total.timed, "successful call") if total.timed else "no successful call"
             return Finding(
@@ -218,6 +217,16 @@ class PerformanceAnalyzer(Analyzer):
                 confidence="low",
                 why_sure=f"The period has {plural(total.calls, 'call')} in all.",
                 action="Log latency_ms, or look at a longer period.",
+                section="speed",
+            )
+        if not has_rivals(services, self.min_calls):
+            return Finding(
+                id="nothing-unusual",
+                title="Nothing unusual, but no model can be compared with another: no two have "
+                f"{plural(self.min_calls, 'call')} of the same task.",
+                confidence="low",
+                why_sure=f"Checked on {plural(total.calls, 'call')}: the service level, and what failed calls cost.",
+                action="Nothing to do until two models serve the same task.",
                 section="speed",
             )
         return Finding(
@@ -230,21 +239,6 @@ class PerformanceAnalyzer(Analyzer):
             section="speed",
             severity="good",
         )
-
-
-def _fails_more(s: Service, total: Service, min_calls: int) -> bool:
-    """Whether a model's share of failed calls is above that of all others, beyond chance (two proportions)."""
-    rest = total.calls - s.calls
-    if s.calls < min_calls or rest < min_calls or not s.failed:
-        return False
-    pooled = total.failed / total.calls
-    spread = (pooled * (1 - pooled) * (1 / s.calls + 1 / rest)) ** 0.5
-    difference = (s.error_percent - _rest_percent(s, total)) / 100
-    return spread > 0 and difference > ERROR_SIGMA * spread
-
-
-def _rest_percent(s: Service, total: Service) -> float:
-    return (total.failed - s.failed) / (total.calls - s.calls) * 100
 
 
 def _failed_cost(total: Service, period: Period, least_percent: float) -> list[Finding]:
@@ -284,10 +278,11 @@ def _answer(total: Service, candidates: list[Service], settings: Settings) -> st
         else:
             parts.append(f"{label(fast.names)} is fastest ({_terms(fast)})")
             parts.append(f"{label(cheap.names)} is cheapest ({_terms(cheap)})")
-    if total.judged == 1:
+    promised = bool(sla.model_fields_set)
+    if promised and total.judged == 1:
         kept = "kept" if total.on_time else "missed"
         parts.append(f"{ONLY_JUDGED} {kept} the service level of {duration(sla.latency_ms)}")
-    elif total.sla_percent is not None:
+    elif promised and total.sla_percent is not None:
         parts.append(
             f"{percent(total.sla_percent)} of calls kept the service level of {duration(sla.latency_ms)} "
             f"(target {percent(sla.target_percent)})"
@@ -317,7 +312,7 @@ def _metrics(total: Service, quality: Quality, settings: Settings) -> list[Metri
             "p95",
             "ms",
             "lower",
-            f"19 of 20 successful calls were at most this slow; known from {FEWEST_FOR_P95} calls on.",
+            f"19 of 20 successful calls were this fast or faster; known from {FEWEST_FOR_P95} calls on.",
         ),
         (
             "p99-latency",
@@ -325,7 +320,7 @@ def _metrics(total: Service, quality: Quality, settings: Settings) -> list[Metri
             "p99",
             "ms",
             "lower",
-            f"99 of 100 successful calls were at most this slow; known from {FEWEST_FOR_P99} calls on.",
+            f"99 of 100 successful calls were this fast or faster; known from {FEWEST_FOR_P99} calls on.",
         ),
         (
             "tokens-per-second",
@@ -342,7 +337,8 @@ def _metrics(total: Service, quality: Quality, settings: Settings) -> list[Metri
             "percent",
             "higher",
             f"Successful calls within {duration(settings.sla.latency_ms)} / (successful calls with a known "
-            f"latency + failed calls); target {percent(settings.sla.target_percent, 0)}.",
+            f"latency + failed calls); target {percent(settings.sla.target_percent, 0)}"
+            f"{'' if settings.sla.model_fields_set else ' (defaults that nobody promised)'}.",
         ),
         ("error-rate", "Error rate", "error_percent", "percent", "lower", "Failed calls / calls."),
         ("failed-cost", "Cost of failed calls", "failed_cost", "usd", "lower", "Logged cost of failed calls."),

@@ -42,6 +42,12 @@ def unbeaten(services: Sequence[Service]) -> set[Names]:
     }
 
 
+def has_rivals(services: Services, min_calls: int) -> bool:
+    """Whether at least two models can be compared at some task."""
+    tasks = [s.names[0] for s in comparable(services[TASK_MODEL], min_calls)]
+    return len(set(tasks)) < len(tasks)
+
+
 def beaten(services: Services, min_calls: int, margin_percent: float) -> list[Beaten]:
     """Every model that another beats at the same task by the margin on both.
 

@@ -21,6 +21,7 @@ from finops_core import (
     percent,
     plural,
 )
+from finops_plugin_domains.performance.failing import failing_text
 from finops_plugin_domains.performance.frontier import Beaten
 from finops_plugin_domains.service import (
     FEWEST_FOR_P95,
@@ -202,12 +203,13 @@ def frontier_section(
             for b in losses
         ],
         total=True,
-        note="Of the models that beat it there, the nearest in price. How good the answers are is not in the log.",
+        note="Of the models that are both faster and cheaper there, the nearest in price; Optimization looks for the "
+        "cheapest within its limits. How good the answers are is not in the log.",
     )
     return Section(id="frontier", title=title, text=text, blocks=(chart, table) if losses else (chart,))
 
 
-def error_section(services: Services, failures: Sequence[Failures]) -> Section:
+def error_section(services: Services, failures: Sequence[Failures], min_calls: int) -> Section:
     """Which calls failed, how, and what they cost."""
     (total,) = services[()]
     title = "What fails, and what does it cost?"
@@ -228,7 +230,7 @@ def error_section(services: Services, failures: Sequence[Failures]) -> Section:
         id="error-rate-by-model",
         kind="bar",
         title="Which models fail most often?",
-        takeaway=f"{label(failing[0].names)} fails most often ({percent(failing[0].error_percent)} of its calls).",
+        takeaway=failing_text(services, min_calls),
         description=f"Share of failed calls of {plural(len(failing), 'model')}, highest first.",
         x=Axis(label="Model"),
         y=Axis(label="Error rate", unit="percent"),

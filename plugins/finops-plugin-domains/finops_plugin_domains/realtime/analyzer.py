@@ -16,10 +16,8 @@ from finops_core import (
     Metric,
     Period,
     Report,
-    dollars,
     extrapolated,
     hookimpl,
-    percent,
     plural,
 )
 from finops_plugin_domains.budget_report import budget_findings, budget_section
@@ -40,29 +38,38 @@ from finops_plugin_domains.realtime.incident_findings import incident_findings, 
 from finops_plugin_domains.realtime.incident_report import (
     Incidents,
     begun_in,
-    extra_of,
     incident_section,
     incidents_per_day,
-    span_text,
+    incidents_text,
 )
 from finops_plugin_domains.realtime.score_report import score_section
 from finops_plugin_domains.realtime.scoring import simulated_customers
 from finops_plugin_domains.wording import some_of
 
-METRICS: tuple[tuple[str, str, str, str], ...] = (
-    ("anomalies", "Anomalies", "count", "Incidents: unusual hours of a customer that belong together."),
-    ("anomaly_cost", "Cost above expected", "usd", "Cost of incidents less what the expected calls would have cost."),
-    ("anomaly_rate", "Anomaly detection rate", "percent", "Cost above expected in incidents / spend x 100."),
-    ("anomalous_customers", "Customers with incidents", "count", ""),
-    ("stopped", "Customers who stopped", "count", "By the first silent day; a silence of the last days shows later."),
+LAG = "By the first silent day; who fell silent in the last days shows only later, so that a fall is no good news yet."
+
+METRICS: tuple[tuple[str, str, str, str | None, str], ...] = (
+    ("anomalies", "Anomalies", "count", "lower", "Incidents: unusual hours of a customer that belong together."),
+    (
+        "anomaly_cost",
+        "Cost above expected",
+        "usd",
+        "lower",
+        "Cost of incidents less what the expected calls would have cost.",
+    ),
+    ("anomaly_rate", "Anomaly detection rate", "percent", "lower", "Cost above expected in incidents / spend x 100."),
+    ("anomalous_customers", "Customers with incidents", "count", "lower", ""),
+    # Who stopped in the last days is not known yet: a fall of these two is no good news.
+    ("stopped", "Customers who stopped", "count", None, LAG),
     (
         "revenue_at_risk",
         "Revenue a month at risk",
         "usd",
-        "Tier prices of those who stopped; unknown ones not counted.",
+        None,
+        f"Tier prices of those who stopped; unknown ones not counted. {LAG}",
     ),
 )
-"""Id, label, unit and note of each metric."""
+"""Id, label, unit, which direction is good news, and note of each metric."""
 
 
 StoppedIn = Callable[[Period], list[Stopped] | None]
@@ -172,17 +179,7 @@ class RealtimeAnalyzer(Analyzer):
     ) -> str:
         unusual = incidents.unusual
         if incidents.found:
-            top, group = incidents.by_customer()[0]
-            share = f" ({percent(100 * incidents.extra / spend)} of spend)" if spend else ""
-            lately = sum(i.end > incidents.calls.now - timedelta(days=1) for i in incidents.found)
-            first = (
-                f"{plural(len(incidents.found), 'incident')}, {lately} of them in the last 24 hours, cost "
-                f"{dollars(incidents.extra)} more than expected{share}, most of all {top} with "
-                f"{dollars(extra_of(group))}"
-                if len(incidents.found) > 1
-                else f"One incident, of {top} {span_text(incidents.found[0])}, cost {dollars(incidents.extra)} more "
-                f"than expected{share}"
-            )
+            first = incidents_text(incidents, spend)
         elif unusual.hours_tested:
             first = (
                 f"Nothing unusual in {plural(unusual.hours_tested, 'customer-hour')} checked for too many calls "
@@ -198,11 +195,11 @@ class RealtimeAnalyzer(Analyzer):
             first = f"Nothing can be called unusual before a customer's calls span {plural(self.min_days, 'day')}"
         parts = [first]
         if stopped:
-            parts.append(f"{plural(len(stopped), 'customer')} stopped calling ({revenue_text(stopped)})")
+            parts.append(f"{plural(len(stopped), 'customer')} stopped using the service ({revenue_text(stopped)})")
         elif stopped is None:
-            parts.append("there are too few days to tell who stopped calling")
+            parts.append("there are too few days to tell who stopped using the service")
         else:
-            parts.append("nobody stopped calling")
+            parts.append("nobody stopped using the service")
         trouble = [b for b in budgets if b.runs_out is not None]
         if trouble:
             parts.append(f"{some_of(len(trouble), len(budgets), 'budget')} will not last the month")
@@ -249,11 +246,11 @@ def _metrics(
             unit=unit,
             current=current.get(name),
             previous=previous.get(name),
-            better="lower",
+            better=better,
             note=note,
             home=4 if name == "anomalies" else 0,
         )
-        for name, label, unit, note in METRICS
+        for name, label, unit, better, note in METRICS
     )
 
 

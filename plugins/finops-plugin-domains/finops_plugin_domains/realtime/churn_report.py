@@ -43,7 +43,10 @@ def stopped_finding(stopped: Sequence[Stopped]) -> Finding:
     longest = max(s.chance for s in stopped)
     return Finding(
         id="stopped",
-        title=f"{plural(len(stopped), 'customer')} stopped calling ({_names(stopped)}): {revenue_text(stopped)}.",
+        title=(
+            f"{plural(len(stopped), 'customer')} stopped using the service ({_names(stopped)}): "
+            f"{revenue_text(stopped)}."
+        ),
         who=_names(stopped),
         usd_per_month=revenue_at_risk(stopped) if any(s.revenue is not None for s in stopped) else None,
         confidence="high" if longest < 1e-4 else "medium",
@@ -51,7 +54,9 @@ def stopped_finding(stopped: Sequence[Stopped]) -> Finding:
             "By the days on which these customers used to call, even the least certain of these silences would come "
             f"by chance {_rarely(longest)}. Whether they cancelled, billing knows."
         ),
-        action="Call them, the dearest first, before the next renewal; the table has the day each fell silent.",
+        action=(
+            "Contact them, the largest revenue first, before the next renewal; the table has the day each fell silent."
+        ),
         section="stopped",
         severity="critical" if revenue_at_risk(stopped) else "warning",
     )
@@ -82,10 +87,10 @@ def stopped_section(
         "long by the share of days on which they used to call."
     )
     if not stopped:
-        return Section(id="stopped", title="Customers who stopped", text=f"Nobody stopped calling. {rule}")
+        return Section(id="stopped", title="Customers who stopped", text=f"Nobody stopped using the service. {rule}")
     table = Table.of(
         "stopped",
-        "Customers who stopped calling, the dearest first",
+        "Customers who stopped using the service, the largest revenue first",
         (
             Column(name="customer", label="Customer", role="dimension", dimension="customer_id"),
             Column(name="since", label="Silent since", unit="date"),
@@ -115,7 +120,7 @@ def stopped_section(
     return Section(
         id="stopped",
         title="Customers who stopped",
-        text=f"{plural(len(stopped), 'customer')} stopped calling: {revenue_text(stopped)}. {rule}",
+        text=f"{plural(len(stopped), 'customer')} stopped using the service: {revenue_text(stopped)}. {rule}",
         blocks=(table,),
     )
 
@@ -146,7 +151,7 @@ def decline_finding(decline: Decline) -> Finding:
             "monthly cycle cannot be excluded; no revenue is called at risk for that reason."
         ),
         action=(
-            "Ask the account owners of the dearest ones whether use is moving elsewhere."
+            "Ask the account owners of those with the largest revenue whether use is moving elsewhere."
             if known
             else "Look again when the log holds eight weeks; until then, ask only where something else is known."
         ),
@@ -172,7 +177,7 @@ def decline_section(decline: Decline, min_percent: float) -> Section:
         return Section(id="declining", title=title, text=f"Nobody's use declines. {compared}")
     table = Table.of(
         "declining",
-        "Customers who call less, the dearest first",
+        "Customers who call less, the largest revenue first",
         (
             Column(name="customer", label="Customer", role="dimension", dimension="customer_id"),
             Column(name="before", label="Calls a day before", unit="count"),

@@ -50,7 +50,7 @@ class Driver:
 
     @property
     def specific(self) -> bool:
-        """Whether something explains it, and not everything alike."""
+        """Whether something in particular explains it."""
         return bool(self.dimension) or self.text.startswith(TOKENS)
 
 
@@ -90,7 +90,7 @@ def drivers(calls: Calls, use: HourlyUse, incidents: Sequence[Incident]) -> list
         elif incident.by_cost and token_factor[i] >= MIN_TOKEN_FACTOR:
             explained.append(Driver("", "", f"{TOKENS} {token_factor[i]:.1f} times its usual tokens"))
         else:
-            explained.append(Driver("", "", "everything alike"))
+            explained.append(Driver("", "", "no single model or feature"))
     return explained
 
 

@@ -7,71 +7,87 @@ from decimal import Decimal
 
 import numpy as np
 
-from finops_core import Finding, dollars, plural
+from finops_core import Finding, dollars, listing, plural
 from finops_plugin_domains.ids import named_id
-from finops_plugin_domains.realtime.anomalies import Incident
-from finops_plugin_domains.realtime.drivers import Driver
-from finops_plugin_domains.realtime.incident_report import Incidents, checked_text, extra_of, span_text
+from finops_plugin_domains.realtime.incident_report import Group, Incidents, checked_text, extra_of, span_text
 
 MAX_NAMED = 5
-"""Customers with a finding of their own."""
+"""Customers with a finding of their own, of those with an incident in the last 24 hours and of the others each."""
+MAX_LISTED = 20
+"""Customers whose names a finding about many lists."""
 SURE_TIMES, SURE_HOURS = 5.0, 3
 """From this many times the expected calls, or unusual hours, on a customer's finding is of high confidence."""
 
 
 def incident_findings(incidents: Incidents, false_alarms: float) -> list[Finding]:
-    """One finding for each of the customers whose incidents cost most, and one for all others together."""
-    groups = incidents.by_customer()
+    """What to do about the incidents: first those of the last 24 hours, then the dearest of the period.
+
+    Each customer is in one finding, with all its incidents. The dearest have one of their own, the others share one.
+    """
     busiest = _busiest_ordinary_hour(incidents)
-    findings = [_customer_finding(incidents, name, group, busiest, false_alarms) for name, group in groups[:MAX_NAMED]]
-    others = groups[MAX_NAMED:]
-    if others:
-        number = sum(len(group) for _, group in others)
-        extra = sum((extra_of(group) for _, group in others), Decimal(0))
-        findings.append(
-            Finding(
-                id="other-incidents",
-                title=(
-                    f"{plural(len(others), 'further customer')}: {plural(number, 'incident')}, {dollars(extra)} more "
-                    "than expected."
-                ),
-                who=f"{others[0][0]} and others" if len(others) > 1 else others[0][0],
-                usd_per_month=_per_month(incidents, extra),
-                confidence="high",
-                why_sure=_by_chance(false_alarms),
-                action="Go through the table of customers, the dearest first.",
-                section="incidents",
-                severity="warning" if extra > 0 else "info",
-            )
-        )
+    groups = incidents.by_customer()
+    everything = dict(groups)
+    recent = {customer: everything[customer] for customer, _ in incidents.recent_by_customer()}
+    findings = []
+    for lately, part in ((True, [*recent.items()]), (False, [g for g in groups if g[0] not in recent])):
+        # A single one that is left over deserves its name.
+        named = part if len(part) == MAX_NAMED + 1 else part[:MAX_NAMED]
+        findings += [_customer_finding(incidents, name, group, busiest, false_alarms) for name, group in named]
+        if len(part) > len(named):
+            findings.append(_shared_finding(incidents, part[len(named) :], false_alarms, lately=lately))
     return findings
 
 
-def _customer_finding(
-    incidents: Incidents,
-    customer: str,
-    group: Sequence[tuple[Incident, Driver]],
-    busiest: np.ndarray,
-    false_alarms: float,
+def _shared_finding(
+    incidents: Incidents, groups: Sequence[tuple[str, Group]], false_alarms: float, *, lately: bool
 ) -> Finding:
-    extra = extra_of(group)
-    worst, driver = max(group, key=lambda g: (g[0].extra, g[0].start))
-    hours = sum(i.flagged for i, _ in group)
-    explained = f", {driver.text}" if driver.specific else ""
-    several = f"{plural(len(group), 'incident')} ({plural(hours, 'hour')})"
-    title = (
-        f"{customer}: an incident {span_text(worst)}, {dollars(extra)} more than expected{explained}."
-        if len(group) == 1
-        else f"{customer}: {several}, {dollars(extra)} more than expected; the dearest {span_text(worst)}{explained}."
+    """One finding for customers without one of their own; those of the last 24 hours are named.
+
+    Args:
+        incidents: All of them.
+        groups: At least two customers with all their incidents.
+        false_alarms: Expected in a run.
+        lately: Whether each of them has an incident in the last 24 hours.
+    """
+    number = sum(len(group) for _, group in groups)
+    extra = sum((extra_of(group) for _, group in groups), Decimal(0))
+    dearest, most = max(groups, key=lambda g: extra_of(g[1]))
+    names = [customer for customer, _ in groups]
+    listed = [*names[:MAX_LISTED], *([f"{len(names) - MAX_LISTED:,} more"] if len(names) > MAX_LISTED else [])]
+    return Finding(
+        id="recent-incidents" if lately else "other-incidents",
+        title=(
+            f"{plural(number, 'incident')} at {plural(len(groups), 'customer')} cost {dollars(extra)} more than "
+            f"expected together, at most {dollars(extra_of(most))} at one of them ({dearest})"
+            + (f"; in the last 24 hours it was {listing(listed)}." if lately else ".")
+        ),
+        who=f"{dearest} and others",
+        usd_per_month=_per_month(incidents, extra),
+        confidence="high",
+        why_sure=f"Customers with a finding of their own are not counted here. {_by_chance(false_alarms)}",
+        action="Go through the table of all incidents, the latest first."
+        if lately
+        else "Go through the table of customers, the dearest first.",
+        section="incidents",
+        severity="warning" if extra > 0 else "info",
     )
-    if any(i.by_calls for i, _ in group):
-        times = sum(i.calls for i, _ in group) / max(sum(i.expected_calls for i, _ in group), 1e-9)
+
+
+def _customer_finding(
+    incidents: Incidents, customer: str, group: Group, busiest: np.ndarray, false_alarms: float
+) -> Finding:
+    recent = incidents.recent_of(group)
+    told = recent or group
+    worst, _ = max(told, key=lambda g: (g[0].extra, g[0].start))
+    hours = sum(i.flagged for i, _ in group)
+    if any(i.by_calls for i, _ in told):
+        times = sum(i.calls for i, _ in told) / max(sum(i.expected_calls for i, _ in told), 1e-9)
         sure = f"{times:,.{0 if times >= 10 else 1}f} times the expected calls. {_by_chance(false_alarms)}"
         limit = int(busiest[worst.position])
         action = f"Ask {customer} what ran {span_text(worst)}, and limit its calls if it was not planned"
         if worst.by_calls and limit:
             action += (
-                f": its busiest ordinary hour holds {plural(limit, 'call')}, the dearest incident "
+                f": its busiest ordinary hour holds {plural(limit, 'call')}, that incident "
                 f"{plural(worst.calls, 'call')} in {plural(worst.last - worst.first + 1, 'hour')}"
             )
     else:
@@ -80,19 +96,45 @@ def _customer_finding(
         action = f"Find out what changed for {customer} {span_text(worst)}: the model, the prompt or its length"
     return Finding(
         id=named_id("incidents", customer),
-        title=title,
+        title=f"{customer}: {_what_happened(told, group, lately=bool(recent))}.",
         who=customer,
-        usd_per_month=_per_month(incidents, extra),
+        usd_per_month=_per_month(incidents, extra_of(group)),
         confidence="high" if times >= SURE_TIMES or hours >= SURE_HOURS else "medium",
         why_sure=f"{sure} Whether it was intended, only the customer knows.",
         action=f"{action}.",
         section="incidents",
-        severity="warning" if extra > 0 else "info",
+        severity="warning" if extra_of(group) > 0 else "info",
     )
 
 
+def _what_happened(told: Group, group: Group, *, lately: bool) -> str:
+    """The incidents to act on, what they cost, the dearest of them, and what the customer's others add.
+
+    Args:
+        told: The incidents to act on.
+        group: All incidents of the customer.
+        lately: Whether those to act on are the ones of the last 24 hours.
+    """
+    when = " in the last 24 hours" if lately else ""
+    worst, driver = max(told, key=lambda g: (g[0].extra, g[0].start))
+    explained = f", {driver.text}" if driver.specific else ""
+    cost = f"{dollars(extra_of(told))} more than expected"
+    if len(told) == 1:
+        text = f"an incident{when}, {span_text(worst)}, {cost}{explained}"
+    else:
+        hours = plural(sum(i.flagged for i, _ in told), "hour")
+        text = f"{plural(len(told), 'incident')}{when} ({hours}), {cost}; the dearest {span_text(worst)}{explained}"
+    earlier = len(group) - len(told)
+    if not earlier:
+        return text
+    return f"{text}; with {plural(earlier, 'earlier one')}, {dollars(extra_of(group))} in all"
+
+
 def _by_chance(false_alarms: float) -> str:
-    return f"Of all the hours tested, about {false_alarms:g} would be flagged by chance."
+    """How many findings of this kind chance makes, in words."""
+    if false_alarms < 1:
+        return f"Chance alone would raise one false alarm in about {1 / false_alarms:.0f} such reports."
+    return f"Chance alone would raise about {false_alarms:g} false alarms in such a report."
 
 
 def _per_month(incidents: Incidents, extra: Decimal) -> Decimal:

@@ -29,6 +29,11 @@ from finops_plugin_domains.realtime.hourly import HourlyUse
 
 TIMELINE_HOURS = 7 * 24
 AROUND_HOURS = 24
+RECENT = timedelta(days=1)
+"""How long before now an incident may have ended and still be called recent."""
+
+Group = Sequence[tuple[Incident, Driver]]
+"""Some incidents, each with its explanation."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +61,24 @@ class Incidents:
         """Dollars over the expected in all of them."""
         return sum((i.extra for i in self.found), Decimal(0))
 
-    def by_customer(self) -> list[tuple[str, list[tuple[Incident, Driver]]]]:
+    def by_customer(self) -> list[tuple[str, Group]]:
         """Customers with their incidents, those with the most dollars over the expected first."""
         groups: dict[str, list[tuple[Incident, Driver]]] = {}
         for incident, driver in zip(self.found, self.drivers, strict=True):
             groups.setdefault(incident.customer, []).append((incident, driver))
         return sorted(groups.items(), key=lambda g: (-extra_of(g[1]), g[0]))
 
+    def recent_of(self, group: Group) -> Group:
+        """Those of some incidents that reach into the last 24 hours before now."""
+        return [(i, d) for i, d in group if i.end > self.calls.now - RECENT]
 
-def extra_of(group: Sequence[tuple[Incident, Driver]]) -> Decimal:
+    def recent_by_customer(self) -> list[tuple[str, Group]]:
+        """Customers with their incidents of the last 24 hours, the dearest in these hours first."""
+        groups = [(customer, self.recent_of(group)) for customer, group in self.by_customer()]
+        return sorted((g for g in groups if g[1]), key=lambda g: (-extra_of(g[1]), g[0]))
+
+
+def extra_of(group: Group) -> Decimal:
     """Dollars over the expected in some incidents."""
     return sum((i.extra for i, _ in group), Decimal(0))
 
@@ -100,6 +114,39 @@ def checked_text(incidents: Incidents, min_days: int) -> str:
     )
     short = len(unusual.judged) - judged
     return f"{text} {plural(short, 'customer')} called over too few days to be judged on calls." if short else text
+
+
+def incidents_text(incidents: Incidents, spend: Decimal) -> str:
+    """What the last 24 hours brought, then the whole period; without a full stop.
+
+    Args:
+        incidents: At least one.
+        spend: Of the period, US dollars.
+    """
+    share = f" ({percent(100 * incidents.extra / spend)} of spend)" if spend else ""
+    recent, found = incidents.recent_by_customer(), incidents.by_customer()
+    lately, number = sum(len(group) for _, group in recent), len(incidents.found)
+    if not lately:
+        earlier = "One earlier incident" if number == 1 else f"{number:,} earlier incidents"
+        return f"No incident in the last 24 hours. {earlier}{_cost_text(found, share)}"
+    text = f"In the last 24 hours, {'one incident' if lately == 1 else f'{lately:,} incidents'}"
+    if lately == number:
+        return f"{text}{_cost_text(recent, share)}"
+    return (
+        f"{text}{_cost_text(recent)}; in the whole period, {number:,} incidents cost {dollars(incidents.extra)}{share}"
+    )
+
+
+def _cost_text(groups: Sequence[tuple[str, Group]], share: str = "") -> str:
+    """What incidents cost, with its share of all spend in words, and whose they were, to continue their number."""
+    extra = sum((extra_of(group) for _, group in groups), Decimal(0))
+    customer, group = groups[0]
+    cost = f" cost {dollars(extra)} more than expected{share}"
+    if len(groups) > 1:
+        return f"{cost}, most of all {customer} with {dollars(extra_of(group))}"
+    if len(group) > 1:
+        return f", all of {customer},{cost}"
+    return f", of {customer} {span_text(group[0][0])},{cost}"
 
 
 def incident_section(incidents: Incidents, spend: Decimal, min_days: int) -> Section:
