@@ -113,6 +113,16 @@ DEFAULT_MARKET: tuple[MarketModel, ...] = (
 )
 
 
+class UncountableCostError(FinopsError):
+    """By the catalogue a call costs more than 64 bits of nano-dollars hold."""
+
+    def __init__(self, provider: str, model: str, tokens: float) -> None:
+        super().__init__(
+            f"a call to {model} ({provider}) with {tokens:,.0f} tokens costs more by the catalogue than can be counted",
+            hint="Correct the token counts of such calls where they come from.",
+        )
+
+
 class UnknownPriceError(UsageError):
     """A model without a price: its calls cannot be priced, and are never taken as free."""
 
@@ -235,7 +245,7 @@ class Catalog:
 
         Raises:
             UnknownPriceError: The model has no price.
-            FinopsError: A call costs more than 64 bits of nano-dollars hold.
+            UncountableCostError: A call costs more than 64 bits of nano-dollars hold.
         """
         schedule = self._schedule(provider, model)
         keys = schedule.keys(timestamp_us)
@@ -257,12 +267,7 @@ class Catalog:
                     [(_per_token(rate, whole), tokens[..., mask]) for rate, tokens in parts]
                 )
             except OverflowError as e:
-                most = max(_largest(whole), _largest(output_tokens))
-                raise FinopsError(
-                    f"a call to {model} ({provider}) with {most:,.0f} tokens costs more by the catalogue than can be "
-                    "counted",
-                    hint="Correct the token counts of such calls where they come from.",
-                ) from e
+                raise UncountableCostError(provider, model, max(_largest(whole), _largest(output_tokens))) from e
         return out
 
     def costs(self, calls: pa.Table, *, provider: str | None = None, model: str | None = None) -> Int64s:

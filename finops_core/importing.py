@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from finops_core import calllog
 from finops_core.call import BY_NAME, NAMES, REQUIRED, SCHEMA
-from finops_core.catalog import UNBILLED_STATUS, Catalog
+from finops_core.catalog import UNBILLED_STATUS, Catalog, UncountableCostError
 from finops_core.encoding import csv_lines, encode, money_array
 from finops_core.errors import FinopsError, InputRefusedError, UsageError, nearest
 from finops_core.foreign_csv import BadRow, Block, ForeignCsv
@@ -303,7 +303,7 @@ class _Reader:
         """Nano-dollars by the catalogue, and the highest number that there is for what is beyond it."""
         try:
             return self._catalog.costs(calls)
-        except OverflowError:
+        except UncountableCostError:
             half = calls.num_rows // 2
             if not half:
                 return np.array([np.iinfo(np.int64).max])
