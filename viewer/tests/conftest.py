@@ -313,7 +313,14 @@ def understanding() -> Report:
                         description="Start 4,314, volume plus 310, intensity minus 80, mix plus 46, end 4,590.",
                         x=Axis(label="Cause"),
                         y=Axis(label="Cost", unit="usd"),
-                        categories=("Before", "Volume", "Intensity", "Price", "Mix", "Now"),
+                        categories=(
+                            "2026-01-07 to 2026-01-20",
+                            "Volume",
+                            "Intensity",
+                            "Price",
+                            "Mix",
+                            "2026-01-21 to 2026-02-03",
+                        ),
                         series=(Series(name="Cost", values=("4314.2", "310", "-80.2", "0", "46.1", "4590.1")),),
                     ),
                     Chart(

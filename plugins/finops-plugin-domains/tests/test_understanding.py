@@ -79,7 +79,7 @@ def test_a_small_log_by_hand() -> None:
         {"status": "server_error", "customer_id": "c2", "feature_id": "chat"},
     ]
     report = analyze(calls_from(rows))
-    assert report.answer.startswith("$4.00 was spent on 3 calls in 1 day, 75.0 % of it on openai / gpt-5")
+    assert report.answer.startswith("$4.00 was spent on 3 calls within 1 hour of 2026-01-05, 75.0 % of it on openai / ")
     assert metric(report, "spend").value == 4
     assert metric(report, "spend").home
     assert metric(report, "tokens").value == 2000
@@ -102,6 +102,15 @@ def test_a_small_log_by_hand() -> None:
     assert report.answer.endswith("; nothing can be forecast from fewer than two whole days.")
     assert metric(report, "forecast-30d").note == "Nothing can be forecast from fewer than two whole days."
     assert "Nothing is compared" in section(report, "change").text
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [([0], "1 call, "), ([0, 57], "within 1 hour of"), ([0, 720], "within 12 hours of"), ([0, 721], "in 1 day,")],
+)
+def test_a_day_of_which_calls_cover_half_or_less_is_told_in_hours(minutes: list[int], said: str) -> None:
+    rows = [{"timestamp": START + timedelta(minutes=m), "call_id": str(m), "cost_usd": 1} for m in minutes]
+    assert said in analyze(calls_from(rows)).answer
 
 
 def test_charts_tell_what_each_model_and_customer_adds() -> None:
@@ -141,13 +150,28 @@ def test_a_customer_who_starts_to_dominate_is_named() -> None:
     moved = next(f for f in report.findings if f.id == "customer-moved-1")
     assert (moved.who, moved.severity) == ("whale", "warning")
     assert moved.usd_per_month == Decimal("10.8")  # $5.04 x 30 / 14
-    assert "fewer" not in moved.title
+    assert moved.title == (
+        "Customer whale cost $5.04 in the last 14 days, up from nothing in the 14 days before, mainly because more "
+        "calls added $5.04."
+    )
+    # 2 of the 14 equal days are 14 %.
+    assert moved.why_sure == (
+        "Logged cost of 504 calls against 0; for a month the rise is scaled from 14 days to 30; 14 % of its cost in "
+        "the later span fell on 2026-01-19 and 2026-01-20."
+    )
     concentration = next(f for f in report.findings if f.id == "concentration-1")
     assert concentration.who == "whale"
-    assert "81.8 % of all cost" in concentration.title  # $5.04 of $6.16
+    # $5.04 of $6.16, 504 of 616 calls. That is what hangs on the whale, not what is lost.
+    assert concentration.title == (
+        "Customer whale causes 81.8 % of all cost, $5.04 in 28 days, with 81.8 % of all calls."
+    )
+    assert (concentration.usd_per_month, concentration.severity) == (None, "info")
     waterfall = next(b for b in section(report, "change").blocks if b.id == "change-waterfall")
     assert waterfall.series[0].values == tuple(Decimal(v) for v in ("0.56", "5.04", "0", "0", "0", "5.6"))
-    assert "chat on openai / gpt-5: +$5.04, of which +$5.04 volume" in section(report, "change").text
+    assert section(report, "change").text.endswith(
+        "Customers that moved most: whale (+$5.04). By feature and model, what moved most (100 % of the change): chat "
+        "on openai / gpt-5 (+$5.04, all volume)."
+    )
     assert metric(report, "spend").current == Decimal("5.6")
     assert metric(report, "spend").previous == Decimal("0.56")
     assert (metric(report, "customers").current, metric(report, "customers").previous) == (3, 2)
@@ -180,10 +204,10 @@ def test_as_many_calls_on_a_dearer_model_are_told_as_a_shift() -> None:
     report = analyze(calls_from(rows))
     moved = {f.id: f for f in report.findings}
     assert moved["cost-moved"].title == (
-        "Spend rose by $1.12 (200.0 %), mainly because of a shift of calls to dearer models, features or customers "
-        "(+$1.12)."
+        "$1.68 was spent in the last 14 days, $1.12 (200.0 %) more than in the 14 days before, mainly because a shift "
+        "of calls to dearer models, features or customers added $1.12."
     )
-    assert "a shift of calls to dearer models or features (+$0.56)" in moved["customer-moved-1"].title
+    assert "a shift of calls to dearer models or features added $0.56." in moved["customer-moved-1"].title
     assert "more calls" not in report.answer
     assert "added calls" not in moved["cost-moved"].action + moved["customer-moved-1"].action
 
@@ -204,9 +228,46 @@ def test_a_burst_is_told_from_a_new_level() -> None:
         {**rows[0], "timestamp": START + timedelta(days=20, hours=9, seconds=i), "call_id": f"b{i}", "customer_id": "b"}
         for i in range(200)
     ]
-    finding = next(f for f in analyze(calls_from(rows)).findings if f.who == "b" and f.section == "change")
-    assert finding.confidence == "low"
-    assert "100 % of its cost in the later span fell on 2 days, a burst" in finding.why_sure
+    moved = {f.who: f for f in analyze(calls_from(rows)).findings if f.section == "change"}
+    assert moved["b"].confidence == "low"
+    assert moved["b"].usd_per_month is None  # what bursts come to in a month cannot be known from one
+    assert moved["b"].why_sure == (
+        "Logged cost of 200 calls against 0; 100 % of its cost in the later span fell on 2026-01-25, a burst rather "
+        "than a level."
+    )
+    assert moved["b"].action == "Find out what b did on 2026-01-25; plan with the level of the other days."
+    # The whole rose by the $2.00 of the burst, so that it is no level either.
+    assert (moved["all calls"].confidence, moved["all calls"].usd_per_month) == ("low", None)
+    assert moved["all calls"].why_sure.endswith("; b alone cost $2.00 more, a burst rather than a level.")
+
+
+def test_less_than_a_week_tells_no_burst_from_a_level_and_is_never_sure() -> None:
+    # c0 makes 100 calls a day at a cent, and none on 12 January. A span of one day always holds its cost on one day.
+    rows = [{**row, "call_id": f"{row['call_id']}-{i}"} for row in steady(9) for i in range(50)]
+    rows = [row for row in rows if (row["timestamp"].day, row["customer_id"]) != (12, "c0")]
+    rise = analyze(calls_from(rows, choice=PeriodChoice(tail="1d"))).findings
+    quiet = datetime(2026, 1, 12).date()
+    fall = analyze(calls_from(rows, choice=PeriodChoice(first=quiet, last=quiet))).findings
+    rose, fell = (next(f for f in findings if f.id == "customer-moved-1") for findings in (rise, fall))
+    assert rose.title == (
+        "Customer c0 cost $1.00 on 2026-01-13, up from nothing on 2026-01-12, mainly because more calls added $1.00."
+    )
+    assert fell.title == (
+        "Customer c0 cost $0 on 2026-01-12, $1.00 (100.0 %) less than on 2026-01-11, mainly because fewer calls took "
+        "off $1.00."
+    )
+    assert fell.why_sure == "Logged cost of 0 calls against 100; less than a week does not show whether it lasts."
+    assert fell.action == "Look at c0 again when whole weeks can be compared."
+    assert {f.confidence for f in (*rise, *fall) if f.section == "change"} == {"low"}
+
+
+def test_as_much_as_before_is_said_to_be_so() -> None:
+    # 4 calls a day at a cent, then 2 a day at two cents.
+    rows = [row for row in steady(28) if row["timestamp"] < START + timedelta(days=14) or row["call_id"][-1] in "01"]
+    for row in rows:
+        if row["timestamp"] >= START + timedelta(days=14):
+            row["cost_usd"] = "0.02"
+    assert "; $0.56 of it in the last 14 days, as much as in the 14 days before;" in analyze(calls_from(rows)).answer
 
 
 def test_a_quiet_log_says_what_was_checked() -> None:
@@ -222,7 +283,9 @@ def test_cost_out_of_nothing_is_a_finding() -> None:
     for row in rows:
         row["cost_usd"] = row["cost_usd"] if row["timestamp"] >= START + timedelta(days=14) else 0
     finding = next(f for f in analyze(calls_from(rows)).findings if f.id == "cost-moved")
-    assert finding.title.startswith("Spend rose by $0.56, mainly because of")
+    assert finding.title.startswith(
+        "$0.56 was spent in the last 14 days, up from nothing in the 14 days before, mainly "
+    )
 
 
 def test_names_that_are_missing_are_put_into_words() -> None:
@@ -365,20 +428,33 @@ def test_a_period_is_compared_with_the_one_before_it() -> None:
     calls = calls_from(steady(20, whale=5), choice=PeriodChoice(tail="7d"))
     report = analyze(calls)
     assert metric(report, "spend").current == metric(report, "spend").value
-    assert "; against the 7 days before, cost rose" in report.answer
+    # Days of 4 calls, and of 9 from the eleventh on: 63 calls in 7 days after 4 x 4 + 3 x 9 = 43.
+    assert "; that is $0.20 (46.5 %) more than in the 7 days before, mainly because more calls added" in report.answer
 
 
 def test_within_a_longer_period_its_last_days_are_compared() -> None:
-    assert (
-        "; in the last 14 days, against the 14 days before, cost rose"
-        in analyze(calls_from(steady(28, whale=5))).answer
-    )
+    # 14 days of 9 calls after 14 days of 4, at a cent: $1.26 after $0.56.
+    answer = analyze(calls_from(steady(28, whale=5))).answer
+    assert "; $1.26 of it in the last 14 days, $0.70 (125.0 %) more than in the 14 days before, mainly" in answer
+
+
+def test_days_before_the_end_of_the_log_are_not_called_the_last() -> None:
+    first, last = ((START + timedelta(days=day)).date() for day in (14, 26))
+    report = analyze(calls_from(steady(28, whale=5), choice=PeriodChoice(first=first, last=last)))
+    assert " was spent in the 13 days to 2026-01-31, " in report.findings[0].title
 
 
 def test_a_single_customer_and_a_single_day_are_no_finding() -> None:
     report = analyze(calls_from([{"cost_usd": 5, "call_id": str(i)} for i in range(3)]))
     assert [f.id for f in report.findings] == ["nothing-unusual"]
     assert report.findings[0].title.startswith("Too little to judge")
+
+
+@pytest.mark.parametrize(("percent", "cases"), [(80, "4 of 5 cases"), (95, "19 of 20 cases"), (97.5, "39 of 40 cases")])
+def test_how_often_an_interval_holds_is_told_in_cases(percent: float, cases: str) -> None:
+    report = analyze(calls_a_day(*[3, 5] * 7), interval_percent=percent)
+    assert f"that interval should hold in {cases}." in section(report, "forecast").text
+    assert table(report, "forecast-horizons").note.startswith(f"In {cases} cost should lie between low and high")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 from finops_plugin_domains.understanding.cost_change import EFFECTS, LEAF, CostChange, Movement, cost_change
-from finops_plugin_domains.understanding.movement import because, change_section
+from finops_plugin_domains.understanding.movement import because, change_section, main_cause
 from finops_plugin_domains.understanding.price_steps import PriceSteps
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +59,7 @@ def test_more_and_longer_calls_split_into_volume_and_intensity() -> None:
     total = change_of(two_days(rows)).total
     assert (total.previous, total.current, total.change) == (2, 6, 4)
     assert effects(total) == dollars(volume="1.5", intensity="2.5")
-    assert total.main_effect == "intensity"
+    assert main_cause(total)[0] == "intensity"
 
 
 def o3(at: datetime, tokens: int, cost: object) -> dict:
@@ -136,7 +136,7 @@ def test_as_many_calls_on_a_dearer_model_are_a_shift_and_not_more_calls() -> Non
     assert effects(change.total) == dollars(volume=2)
     assert (change.total.from_calls, change.total.shift) == (0, 2)
     assert because(change.total) == (
-        "mainly because of a shift of calls to dearer models, features or customers (+$2.00)"
+        "mainly because a shift of calls to dearer models, features or customers added $2.00"
     )
     assert (
         "+$2.00 from volume (2 calls after 2: $0 from their number, +$2.00 from a shift of calls to dearer models, "
@@ -153,7 +153,7 @@ def test_volume_is_the_number_of_calls_at_their_mean_cost_and_a_shift_of_calls()
     # On each model there is nowhere to shift to: a call more is $4.
     dear, cheap = change.by("model")
     assert (dear.from_calls, dear.shift, cheap.from_calls, cheap.shift) == (4, 0, 0, 0)
-    assert because(dear, ("customer_id",)) == "mainly because of more calls (+$4.00)"
+    assert because(dear, ("customer_id",)) == "mainly because more calls added $4.00"
 
 
 def test_fewer_calls_are_not_the_reason_for_a_rise() -> None:
@@ -173,7 +173,35 @@ def test_a_fall_is_explained_by_what_pulled_down() -> None:
     # $4 becomes $2: volume +1 x 2.5 = $2.50, intensity 1.5 x -3 = -$4.50.
     total = change_of(two_days(rows)).total
     assert effects(total) == dollars(volume="2.5", intensity="-4.5")
-    assert total.main_effect == "intensity"
+    assert because(total) == "mainly because fewer tokens per call took off $4.50, while more calls added $2.50"
+    assert main_cause(total)[0] == "intensity"
+
+
+@pytest.mark.parametrize(("against", "named"), [(5, ", while fewer tokens per call took off $5.00"), (4, "")])
+def test_what_went_against_a_change_is_named_from_a_twentieth_of_its_cause_on(against: int, named: str) -> None:
+    moved = Movement((), 100, 200, *map(Decimal, (100, 200 - against, 100, -against, 0, 0, 100)))
+    assert because(moved) == f"mainly because more calls added $100.00{named}"
+
+
+def test_what_moved_most_comes_first_and_tells_its_effects_from_a_hundredth_of_the_change_on() -> None:
+    # Customer a: 1 call of 1M tokens ($1), then 2 of 2M ($4): volume 1 x 1.5M = $1.50, intensity 1.5 x 1M = $1.50.
+    # Customer b: $2 less on another feature. The customers moved by $3 and $2, so did the features.
+    rows = [
+        call(BEFORE, MILLION, 1, customer_id="a"),
+        *[call(NOW, 2 * MILLION, 2, customer_id="a")] * 2,
+        *[call(BEFORE, MILLION, 1, customer_id="b", feature_id="qa")] * 3,
+        call(NOW, MILLION, 1, customer_id="b", feature_id="qa"),
+    ]
+    rows = [{**row, "call_id": str(i)} for i, row in enumerate(rows)]
+    assert change_section(change_of(two_days(rows))).text.endswith(
+        "Customers that moved most: a (+$3.00) and b (-$2.00). By feature and model, what moved most (others made up "
+        "for some of it): chat on house / plain (+$3.00: volume +$1.50, intensity +$1.50). Against it went qa on house "
+        "/ plain (-$2.00, all volume)."
+    )
+    # With a customer for each call, none of them moved by more than $2, and chat by $3.
+    rows = [{**row, "customer_id": f"c{i}"} for i, row in enumerate(rows)]
+    text = change_section(change_of(two_days(rows))).text
+    assert text.index("By feature and model") < text.index("Customers that moved most")
 
 
 @pytest.mark.parametrize(("qa_before", "much"), [(6, "others made up for some of it"), (5, "100 % of the change")])
@@ -186,7 +214,8 @@ def test_no_share_of_the_change_is_above_the_whole(qa_before: int, much: str) ->
         call(NOW, 5 * MILLION, 5, call_id="d", feature_id="qa"),
     ]
     assert (
-        f"What mattered most ({much}): chat on house / plain: +$4.00" in change_section(change_of(two_days(rows))).text
+        f"By feature and model, what moved most ({much}): chat on house / plain (+$4.00, all intensity)"
+        in change_section(change_of(two_days(rows))).text
     )
 
 

@@ -40,7 +40,7 @@ def test_equal_days_lie_inside_an_interval_of_no_width_whatever_sums_round_to(co
 def test_a_straight_line_is_damped() -> None:
     # Day i costs 100 + i over 35 days. A damping of a half adds 1/2, then 1/4, to the last day's 134.
     found = run(100 + np.arange(35.0), damping=0.5)
-    assert found.method.name == "weekday and damped trend"
+    assert found.method.name == "a weekday pattern plus a fading trend"
     assert found.daily[:2] == pytest.approx([134.5, 134.75])
 
 

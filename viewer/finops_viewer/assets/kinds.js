@@ -189,7 +189,13 @@ finops.kinds = (() => {
     return Math.max(0, Math.floor((low - (high - low) / 2) / step) * step);
   }
 
-  function waterfall(chart, colours) {
+  // A span of dates is read whole or not at all: on a phone, names of steps go on in a second line.
+  function stepNames(width) {
+    if (width >= NARROW) return { formatter: name };
+    return { formatter: (step) => format.shortened(format.plain(step), 2 * STEP_LINE), width: 7 * STEP_LINE, overflow: "break", lineHeight: 14 };
+  }
+
+  function waterfall(chart, colours, width) {
     const values = chart.series[0].values.map((v) => Number(v ?? 0));
     const last = values.length - 1;
     const floor = waterfallFloor(chart);
@@ -211,7 +217,7 @@ finops.kinds = (() => {
     return {
       ...common,
       xAxis: valueAxis(chart.y, colours, { min: floor }),
-      yAxis: categoryAxis(chart, colours, { inverse: true, axisLabel: { color: colours.ink, formatter: name, interval: 0 } }),
+      yAxis: categoryAxis(chart, colours, { inverse: true, axisLabel: { color: colours.ink, interval: 0, ...stepNames(width) } }),
       series: [
         {
           type: "custom",
@@ -269,6 +275,7 @@ finops.kinds = (() => {
   const KINDS = { line, bar, heatmap, waterfall, scatter: finops.scatter };
 
   const [LONG_NAME, SHORT_NAME, NARROW] = [44, 22, 640]; // characters of a name beside a drawing, by its width
+  const STEP_LINE = 14; // characters in a line of a narrow waterfall's names
 
   // Args: the chart, colours by token, and the width of the drawing in pixels.
   function options(chart, colours, width) {

@@ -180,6 +180,19 @@ def test_numbers_along_an_axis_stand_as_far_apart_as_they_are(open_tab: Callable
     assert page.evaluate(axis, "text") == ["category", [1, 2, 3]]
 
 
+@pytest.mark.parametrize(
+    ("width", "name"), [(360, ["2026-01-07 to", "2026-01-20"]), (1280, ["2026-01-07 to 2026-01-20"])]
+)
+def test_spans_beside_a_waterfall_are_read_whole_on_a_phone_too(
+    open_tab: Callable[..., Any], html: Path, width: int, name: list[str]
+) -> None:
+    page = open_tab(viewport={"width": width, "height": 740}).page
+    page.goto(f"{html.as_uri()}/finops_understanding.html")
+    texts = page.locator('[data-chart="why-moved"] svg text')
+    expect(texts.first).to_be_attached()
+    assert [text.strip() for text in texts.all_text_contents()][: len(name)] == name
+
+
 def test_tables_sort_by_any_column_and_show_all_rows(open_tab: Callable[..., Any], html: Path) -> None:
     page = open_tab().page
     page.goto(f"{html.as_uri()}/finops_understanding.html")

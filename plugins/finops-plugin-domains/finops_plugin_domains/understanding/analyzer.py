@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from math import ceil
 from typing import ClassVar
 
 from pydantic import Field, PositiveInt
@@ -35,16 +36,18 @@ from finops_plugin_domains.understanding.breakdown import (
     spend_section,
     tokens_section,
 )
+from finops_plugin_domains.understanding.change_findings import change_findings
 from finops_plugin_domains.understanding.cost_change import CostChange, cost_change
 from finops_plugin_domains.understanding.days import Days, days_of
 from finops_plugin_domains.understanding.forecast import Forecast, forecast
-from finops_plugin_domains.understanding.movement import because, change_findings, change_section, relative
+from finops_plugin_domains.understanding.movement import because, change_section, compared, span_words
 from finops_plugin_domains.understanding.outlook import (
     HORIZONS,
     TOO_SHORT,
     forecast_findings,
     forecast_metrics,
     forecast_section,
+    odds,
     range_text,
 )
 from finops_plugin_domains.understanding.usage import Usage, added
@@ -84,7 +87,7 @@ class UnderstandingAnalyzer(Analyzer):
         days = days_of(calls, self.history_days)
         groups = break_down(days, calls.period)
         expected = self._forecast(days)
-        daily = days.models_by_day(calls.period)
+        daily, totals = days.models_by_day(calls.period), days.of(calls.period)
         dates = [str(calls.period.first + timedelta(days=i)) for i in range(calls.period.days)]
         change = cost_change(calls, days.model_names)
         findings = [
@@ -96,13 +99,13 @@ class UnderstandingAnalyzer(Analyzer):
             *forecast_findings(days, expected, self.interval_percent),
         ]
         return self.report(
-            answer=_answer(groups, calls.period, change, expected),
+            answer=_answer(calls, groups, days, change, expected),
             metrics=_metrics(groups, days, change, expected),
             findings=findings or [self._quiet(groups, calls)],
             sections=(
-                _daily_section(dates, daily),
+                _daily_section(dates, daily, totals),
                 spend_section(groups),
-                tokens_section(groups, dates, daily),
+                tokens_section(groups, dates, daily, totals),
                 Section(id="change", title="Why did cost move?", text=calls.comparison_text)
                 if change is None
                 else change_section(change),
@@ -112,7 +115,7 @@ class UnderstandingAnalyzer(Analyzer):
             assumptions=_assumptions(days, self.interval_percent),
             comparison=calls.comparison_text,
             headline="spend",
-            sparkline=tuple(float(added(models).cost) for models in daily),
+            sparkline=tuple(float(u.cost) for u in totals),
         )
 
     def _forecast(self, days: Days) -> Forecast | None:
@@ -137,15 +140,15 @@ class UnderstandingAnalyzer(Analyzer):
         return [
             Finding(
                 id=f"concentration-{i}",
-                title=f"Customer {label(u.names)} causes {percent(u.cost / total.cost * 100)} of all cost "
-                f"({dollars(u.cost)}), {percent(u.calls / total.calls * 100)} of the calls.",
+                title=f"Customer {label(u.names)} causes {percent(u.cost / total.cost * 100)} of all cost, "
+                f"{dollars(u.cost)} in {plural(period.days, 'day')}, with {percent(u.calls / total.calls * 100)} of "
+                "all calls.",
                 who=label(u.names),
-                usd_per_month=period.per_month(u.cost),
+                # No dollars at stake: what a customer costs is no loss, only as much as hangs on it.
                 confidence="high",
                 why_sure=f"Logged cost of {plural(u.calls, 'call')}; {_others(total.cost - u.cost, others)}.",
                 action=f"Check what {label(u.names)} pays against this, and give it a budget so that a change is seen.",
                 section="spend",
-                severity="warning",
             )
             for i, u in enumerate(customers, 1)
             if u.cost * 100 >= least * total.cost and u.cost * others >= factor * (total.cost - u.cost)
@@ -190,8 +193,8 @@ def _others(cost: Decimal, customers: int) -> str:
     return f"the other {plural(customers, 'customer')} cost {dollars(cost / customers)} each on average"
 
 
-def _daily_section(dates: Sequence[str], daily: Sequence[Sequence[Usage]]) -> Section:
-    costs = [added(models).cost for models in daily]
+def _daily_section(dates: Sequence[str], daily: Sequence[Sequence[Usage]], totals: Sequence[Usage]) -> Section:
+    costs = [u.cost for u in totals]
     dearest = max(range(len(costs)), key=lambda i: (costs[i], -i))
     mean = sum(costs, Decimal(0)) / len(costs)
     text = f"A day cost {dollars(mean)} on average; the dearest, {dates[dearest]}, cost {dollars(costs[dearest])}."
@@ -216,8 +219,8 @@ def _assumptions(days: Days, interval_percent: float) -> tuple[str, ...]:
     notes = [
         "A call without a feature, organisation, product or task is shown as a group of its own, without a name.",
         "The forecast carries on what calls cost; it knows nothing of contracts, new customers or coming prices.",
-        f"Forecast intervals are meant to hold {percent(interval_percent, 0)} of outcomes, and suppose that days vary "
-        "independently around their expectation.",
+        f"Forecast intervals are meant to hold in {odds(interval_percent)}, and suppose that days vary independently "
+        "around their expectation.",
     ]
     if days.unfinished:
         notes.append(
@@ -237,44 +240,49 @@ _METHOD = (
     "mix is what is left. What appears or disappears as a whole is volume. Of a group's volume, the change of its "
     "calls x its mean cost of a call (every factor at the mean of both spans) comes from their number; the rest comes "
     "from calls that went to dearer or cheaper models, features or customers.",
-    "Forecast: the mean, the same weekday of the last week, and weekdays with a damped trend by least squares compete "
-    "on held-back weeks; the one with the smallest mean absolute error of a day is used. The interval follows from how "
-    "days vary around its fit, or from how far held-back weeks were missed if that is more, and from the uncertainty "
-    "of the fit. To count how often the interval holds, earlier weeks are forecast with the method, the fit and the "
-    "interval that were known before each of them.",
+    "Forecast: the mean, the same weekday of the last week, and a weekday pattern plus a fading (damped) trend by "
+    "least squares compete on held-back weeks; the one with the smallest mean absolute error of a day is used. The "
+    "interval follows from how days vary around its fit, or from how far held-back weeks were missed if that is more, "
+    "and from the uncertainty of the fit. To count how often the interval holds, earlier weeks are forecast with the "
+    "method, the fit and the interval that were known before each of them.",
     "Cost per 1k tokens = cost / (input + output tokens) x 1,000. Cache hit rate = input tokens read from a cache / "
     "all input tokens.",
 )
 
 
-def _answer(groups: Groups, period: Period, change: CostChange | None, expected: Forecast | None) -> str:
+def _answer(calls: Calls, groups: Groups, days: Days, change: CostChange | None, expected: Forecast | None) -> str:
     (total,) = groups[()]
     dearest = groups["provider", "model"][0]
+    what = f"{plural(total.calls, 'call')}{_duration(calls, days)}"
     parts = [
-        f"{dollars(total.cost)} was spent on {plural(total.calls, 'call')} in {plural(period.days, 'day')}, "
+        f"{dollars(total.cost)} was spent on {what}, "
         f"{'all' if dearest.cost == total.cost else percent(dearest.cost / total.cost * 100)} of it on "
         f"{label(dearest.names)}"
         if total.cost
-        else f"{plural(total.calls, 'call')} in {plural(period.days, 'day')} cost nothing"
+        else f"{what} cost nothing"
     ]
     if change is not None:
-        parts.append(_change(change, period))
-    if expected is None:
-        parts.append(TOO_SHORT)
-    else:
-        parts.append(_next_days(expected))
+        parts.append(_change(change, calls))
+    parts.append(TOO_SHORT if expected is None else _next_days(expected))
     return f"{'; '.join(parts)}."
 
 
-def _change(change: CostChange, period: Period) -> str:
-    moved, comparison = change.total, change.comparison
-    before = f"the {plural(comparison.previous.days, 'day')} before"
+def _duration(calls: Calls, days: Days) -> str:
+    """How long the calls took to come in; a day of which they cover half or less is told in hours."""
+    if calls.total == 1 or calls.period is None:
+        return ""
+    hours = max(1, ceil(days.last_day_covers / timedelta(hours=1)))
+    if calls.period.days == 1 and hours <= 12:
+        return f" within {plural(hours, 'hour')} of {calls.period}"
+    return f" in {plural(calls.period.days, 'day')}"
+
+
+def _change(change: CostChange, calls: Calls) -> str:
+    moved, (later, earlier) = change.total, span_words(calls, change.comparison)
     # Within a longer period its last days are compared.
-    last = "" if comparison.current == period else f"in the last {plural(comparison.current.days, 'day')}, "
-    if not moved.change:
-        return f"{last}cost is what it was in {before}"
-    verb = "rose" if moved.change > 0 else "fell"
-    return f"{last}against {before}, cost {verb} by {dollars(abs(moved.change))}{relative(moved)}, {because(moved)}"
+    now = "that is" if change.comparison.current == calls.period else f"{dollars(moved.current)} of it {later},"
+    text = f"{now} {compared(moved, earlier)}"
+    return f"{text}, {because(moved)}" if moved.change else text
 
 
 def _next_days(expected: Forecast) -> str:

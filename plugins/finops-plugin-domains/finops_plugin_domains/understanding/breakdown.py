@@ -173,13 +173,16 @@ def _table(dimension: tuple[str, ...], rows: Sequence[Usage], total: Usage) -> T
     )
 
 
-def tokens_section(groups: Groups, days: Sequence[str], daily: Sequence[Sequence[Usage]]) -> Section:
+def tokens_section(
+    groups: Groups, days: Sequence[str], daily: Sequence[Sequence[Usage]], totals: Sequence[Usage]
+) -> Section:
     """Tokens in, out and cached, and what a thousand of them cost.
 
     Args:
         groups: As :func:`break_down` returns them.
         days: The period's dates.
-        daily: The usage of each by provider and model.
+        daily: The usage of each by provider and model,
+        totals: and in all.
     """
     (total,) = groups[()]
     if not total.tokens:
@@ -211,9 +214,7 @@ def tokens_section(groups: Groups, days: Sequence[str], daily: Sequence[Sequence
         x={"label": "Day", "unit": "date"},
         y={"label": "Tokens", "unit": "tokens"},
         categories=tuple(days),
-        series=[
-            {"name": name, "values": [value(added(models)) for models in daily]} for name, value in _STACKED_TOKENS
-        ],
+        series=[{"name": name, "values": [value(u) for u in totals]} for name, value in _STACKED_TOKENS],
         breakdowns=(by_model(daily, *(value for _, value in _STACKED_TOKENS)),),
         stacked=True,
     )

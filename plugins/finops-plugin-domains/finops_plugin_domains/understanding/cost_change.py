@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -39,6 +38,18 @@ Int64s = npt.NDArray[np.int64]
 
 LEAF = ("customer_id", "provider", "model", "feature_id")
 EFFECTS = ("volume", "intensity", "price", "mix")
+
+DRIVERS = ("feature_id", "provider", "model")
+"""The grouping in whose words a change is told: a feature on a model."""
+
+GROUPINGS: tuple[tuple[str, ...], ...] = (
+    DRIVERS,
+    ("provider",),
+    ("provider", "model"),
+    ("customer_id",),
+    ("feature_id",),
+)
+"""What the change is shown by."""
 
 SAFE_NANOS = 2**61
 """Above so many nano-dollars in all, sums no longer fit 64 bits and are made of Python's integers."""
@@ -68,15 +79,20 @@ class Movement:
         return self.volume - self.from_calls
 
     @property
+    def causes(self) -> dict[str, Decimal]:
+        """What the change is told with: the effects, volume in its two parts."""
+        return {
+            "calls": self.from_calls,
+            "shift": self.shift,
+            "intensity": self.intensity,
+            "price": self.price,
+            "mix": self.mix,
+        }
+
+    @property
     def change(self) -> Decimal:
         """Current minus previous; the sum of the four effects."""
         return self.current - self.previous
-
-    @property
-    def main_effect(self) -> str:
-        """The effect that did most in the direction of the change."""
-        sign = 1 if self.change >= 0 else -1
-        return max(EFFECTS, key=lambda effect: sign * getattr(self, effect))
 
 
 @dataclass(frozen=True)
@@ -120,6 +136,11 @@ class CostChange:
         return [_movement(tuple(row[g] for row in labels), rows[g]) for g in order]
 
     @cached_property
+    def groups(self) -> dict[tuple[str, ...], list[Movement]]:
+        """The movements by each of :data:`GROUPINGS`."""
+        return {grouping: self.by(*grouping) for grouping in GROUPINGS}
+
+    @cached_property
     def total(self) -> Movement:
         """The movement of everything."""
         return _movement((), self._columns.sum(axis=1).tolist())
@@ -140,7 +161,8 @@ class CostChange:
 def _movement(names: tuple[str | None, ...], row: Sequence[int]) -> Movement:
     previous_calls, current_calls, *nanos, midpoint, leaves = map(int, row)
     moved, volume = current_calls - previous_calls, nanos[2]
-    from_calls = round(Fraction(2 * moved * midpoint, previous_calls + current_calls))
+    both = previous_calls + current_calls
+    from_calls = (4 * moved * midpoint + both) // (2 * both)  # 2 * moved * midpoint / both, rounded without floats
     # Every leaf rounds its volume and its midpoint, as floats and to the ninth digit: what that leaves is no shift.
     if abs(volume - from_calls) <= 2 * leaves + abs(volume) // 10**12 and moved * volume > 0:
         from_calls = volume

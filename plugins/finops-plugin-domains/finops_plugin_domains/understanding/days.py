@@ -29,6 +29,7 @@ class Days:
         whole: Which of them, as a slice, are whole days that a forecast can be fitted on.
         begins_late: Whether the log begins in the middle of the first day.
         unfinished: How many of the last days are not whole: 1 if the log ends in the middle of a day, else 0.
+        last_day_covers: From the first to the last call of the last day.
         groups: The usage of the period by each of :data:`~finops_core.USAGE_COLUMNS`.
     """
 
@@ -37,6 +38,7 @@ class Days:
     whole: slice
     begins_late: bool
     unfinished: int
+    last_day_covers: timedelta
     groups: Mapping[str, Sequence[Usage]]
 
     def date(self, i: int) -> date:
@@ -105,7 +107,8 @@ def days_of(calls: Calls, history_days: int) -> Days:
     unfinished = int(last == calls.log_period.last and _beyond(ends, last) < -SLACK_MINUTES)
     end = len(dates) - unfinished
     whole = slice(max(int(begins_late), end - history_days), end)
-    return Days(first, models, whole, begins_late, unfinished, groups)
+    covers = max(row["last_call"] for row in days[last]) - min(row["first_call"] for row in days[last])
+    return Days(first, models, whole, begins_late, unfinished, covers, groups)
 
 
 def _read(calls: Calls, first: date) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ def methods(damping: float) -> tuple[Method, ...]:
         Method("the mean of all days", "carries the mean on", _mean, 1, 1),
         Method("the same weekday of the last week", "repeats the last week", _naive, 7, 14),
         Method(
-            "weekday and damped trend",
+            "a weekday pattern plus a fading trend",
             "lets the trend fade and stays at the level it has reached by then",
             lambda y, h: _trend(y, h, damping),
             8,

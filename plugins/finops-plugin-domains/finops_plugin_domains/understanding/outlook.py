@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Literal
 
 from finops_core import Chart, Column, Finding, Metric, Section, Series, Table, count, dollars, percent, plural
@@ -44,6 +45,12 @@ def range_text(outlook: Outlook) -> str:
     return f"{dollars(outlook.expected)} ({dollars(outlook.lower)} to {dollars(outlook.upper)})"
 
 
+def odds(interval_percent: float) -> str:
+    """How often an interval should hold, such as ``4 of 5 cases``."""
+    share = Fraction(repr(interval_percent)) / 100
+    return f"{share.numerator} of {share.denominator} cases"
+
+
 def _expectation(forecast: Forecast, interval_percent: float) -> str:
     month = forecast.outlooks[0]
     text = f"The {plural(month.days, 'day')} after the last call are expected to cost {range_text(month)}"
@@ -53,7 +60,7 @@ def _expectation(forecast: Forecast, interval_percent: float) -> str:
             "of days neither a weekly season nor an interval can be known, and a longer horizon is the same rate "
             "carried on."
         )
-    return f"{text}; the interval should hold {percent(interval_percent, 0)} of the time."
+    return f"{text}; that interval should hold in {odds(interval_percent)}."
 
 
 def _experience(forecast: Forecast) -> str:
@@ -134,7 +141,7 @@ def _horizons(forecast: Forecast, interval_percent: float) -> Table:
             Column(name="upper", label="High", unit="usd"),
         ],
         [(o.days, o.expected, o.lower, o.upper) for o in forecast.outlooks],
-        note=f"Low and high hold {percent(interval_percent, 0)} of outcomes if spend goes on as it did."
+        note=f"In {odds(interval_percent)} cost should lie between low and high, if spend goes on as it did."
         if forecast.days >= FEWEST_DAYS
         else "No interval can be given below two weeks of days.",
     )
@@ -207,7 +214,8 @@ def forecast_findings(days: Days, expected: Forecast | None, interval_percent: f
             # What is saved is not at stake.
             usd_per_month=month.expected - rate if rises else None,
             confidence=_confidence(held),
-            why_sure=f"The {percent(interval_percent, 0)} interval leaves the past rate out. {_last_week(held)}.",
+            why_sure=f"That rate lies outside of the interval, which should hold in {odds(interval_percent)}. "
+            f"{_last_week(held)}.",
             action="Raise the budget or slow the growth before it is spent."
             if rises
             else "Release budget, or find out which customers went quiet.",
