@@ -217,7 +217,7 @@ def test_a_publication_of_other_days_is_not_current(
     log.write_bytes(b"header\nrow\n")
     os.utime(log, (1, 1))
     source = build.Source(log, tmp_path / "html", choice=choice)
-    whole = SimpleNamespace(log_period=Period(date(2026, 1, 5), date(2026, 2, 3)))
+    whole = SimpleNamespace(log_period=Period(date(2026, 1, 5), date(2026, 2, 3)), month_caveat="")
     facts = {"offset": 11, "calls": whole, **source.conditions()}
     HtmlPublisher().publish(reports, site_in(tmp_path / "html", period=Period(first, last), **facts))
     assert source.is_current()
