@@ -45,8 +45,8 @@ SCRIPTS = (
     "page.js",
 )
 
-# Below these a change would read as none.
-_LEAST_PERCENT, _LEAST_POINTS = Decimal("0.05"), Decimal("0.005")
+# Both numbers stand there; a change below these is not worth a word, and no good or bad news.
+_LEAST_PERCENT, _LEAST_POINTS = Decimal("0.5"), Decimal("0.05")
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|h)(?!\w))")
 TIME = "timestamp"
 """The column of the call log that a range of days is about."""

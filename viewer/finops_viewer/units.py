@@ -7,7 +7,7 @@ exact value, and a test compares them cell by cell.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from finops_core.money import EXACT
@@ -57,7 +57,7 @@ def full(value: Cell, unit: Unit, decimals: int | None = None) -> str:
     return _signed(number, unit, decimals_of([number], unit) if decimals is None else decimals)
 
 
-def decimals_of(values: Iterable[Cell], unit: Unit, *, each: bool = False) -> int:
+def decimals_of(values: Sequence[Cell], unit: Unit, *, each: bool = False) -> int:
     """How many decimals the numbers of one column have in common.
 
     Dollars have two, below ten cents as many as show three significant digits of the largest; whole numbers have
@@ -66,13 +66,15 @@ def decimals_of(values: Iterable[Cell], unit: Unit, *, each: bool = False) -> in
     Args:
         values: Of the column.
         unit: Their unit.
-        each: Whether no amount of dollars may round to nothing: beside $7 for a customer, a call does not cost $0.00.
+        each: Whether no price may round to nothing: beside $7 for a customer, a call does not cost $0.00.
     """
     numbers = [abs(_number(value)) for value in values if value is not None] if unit not in TEXT_UNITS else []
     size = max(numbers, default=Decimal(0))
     if unit == "usd":
         decimals = 2 if size >= Decimal("0.1") or not size else _significant(size, 3)
         least = min(filter(None, numbers), default=size)
+        # An amount below nothing is a difference, and small differences may round to nothing.
+        each = each and all(_number(value) >= 0 for value in values if value is not None)
         return _significant(least, 3) if each and least and not _rounded(least, decimals) else decimals
     if unit in {"percent", "tokens_per_s"}:
         return 1 if size >= Decimal("0.1") or not size else _significant(size, 2)

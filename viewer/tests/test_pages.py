@@ -256,8 +256,8 @@ def test_findings_of_a_report_are_ranked_too(publish: Callable[..., dict[str, st
         ("percent", 30.0, 32.5, "higher", "after 32.5\u00a0%, down 2.50 points", "bad"),
         ("usd", "5", "0", "lower", "after $0.00, up", "bad"),
         ("usd", "5", "5", "lower", "after $5.00, unchanged", "neutral"),
-        ("usd", "100.04", "100", "lower", "after $100.00, about the same", "neutral"),
-        ("percent", 30.004, 30.0, "higher", "after 30.0\u00a0%, about the same", "neutral"),
+        ("usd", "100.4", "100", "lower", "after $100.00, about the same", "neutral"),
+        ("percent", 30.04, 30.0, "higher", "after 30.0\u00a0%, about the same", "neutral"),
     ],
 )
 def test_changes_are_put_in_words(
@@ -265,6 +265,12 @@ def test_changes_are_put_in_words(
 ) -> None:
     metric = Metric(id="m", label="m", value=current, unit=unit, current=current, previous=previous, better=better)
     assert pages.change(metric) == pages.Change(text, mood)
+
+
+def test_prices_keep_their_digits_beside_dearer_ones_and_differences_do_not() -> None:
+    prices, differences = [Decimal("7.5"), Decimal("0.00042")], [Decimal("-3.55"), Decimal("0.00042")]
+    assert units.decimals_of(prices, "usd", each=True) == 6
+    assert units.decimals_of(differences, "usd", each=True) == 2
 
 
 def test_a_change_within_the_period_names_both_numbers() -> None:
