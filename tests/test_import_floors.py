@@ -16,7 +16,7 @@ CORE = ROOT / "finops_core"
 
 FLOORS = (
     {"errors", "parallel", "money", "wording", "call", "plugin_base"},
-    {"settings"},
+    {"settings", "cells"},
     {"catalog", "encoding", "calllog", "foreign_csv"},
     {"ledger", "report"},
     {"simulation", "analyzer"},

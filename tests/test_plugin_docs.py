@@ -17,9 +17,9 @@ import pytest
 
 import finops_core
 from finops_core import hookspecs, testing
+from finops_core.cells import Unit
 from finops_core.plugin_base import PROJECT, Plugin
 from finops_core.plugins import ContainedError, find, load, select
-from finops_core.report import Unit
 from finops_core.scaffold import core_range, new_plugin
 from finops_core.settings import Settings
 from finops_core.testing import pytest_plugin

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from finops_core.report import TEXT_UNITS, Chart, Column, Finding, Metric, Report, Table, Unit
+from finops_core.cells import TEXT_UNITS, Unit
+from finops_core.report import Chart, Column, Finding, Metric, Report, Table
 from finops_core.wording import plural
 from finops_viewer import units
 from finops_viewer.record import About

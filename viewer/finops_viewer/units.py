@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 
+from finops_core.cells import TEXT_UNITS, Cell, Unit
 from finops_core.money import EXACT
-from finops_core.report import TEXT_UNITS, Cell, Unit
 
 MISSING = "–"
 MINUS = "−"
