@@ -267,7 +267,9 @@ class Catalog:
                     [(_per_token(rate, whole), tokens[..., mask]) for rate, tokens in parts]
                 )
             except OverflowError as e:
-                raise UncountableCostError(provider, model, max(_largest(whole), _largest(output_tokens))) from e
+                raise UncountableCostError(
+                    provider, model, max(_largest(whole), _largest(output_tokens[..., mask]))
+                ) from e
         return out
 
     def costs(self, calls: pa.Table, *, provider: str | None = None, model: str | None = None) -> Int64s:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from finops_core.analyzer import Analyzer
 from finops_core.call import SIMULATED_SQL
 from finops_core.catalog import Catalog
 from finops_core.errors import FinopsError, InputRefusedError, PluginError, UsageError
@@ -30,6 +26,7 @@ from finops_core.plugins import (
     select,
     versions,
 )
+from finops_core.plugins.ahead import reading_ahead
 from finops_core.report import Failure, Report, checked, is_report_name
 from finops_core.settings import Settings
 from finops_core.simulation import Run
@@ -175,7 +172,7 @@ def analyze(
     calls = ledger.calls(settings=settings, choice=choice, events=read_events(ledger.log))
     made: list[tuple[LoadedPlugin, Report]] = []
     failed: list[tuple[Problem, Any]] = [(problem, problem) for problem in analyzers.problems]
-    with _reading_ahead(analyzers, calls):
+    with reading_ahead(analyzers, calls):
         for plugin in analyzers.plugins:
             if done:
                 done(plugin.found.name)
@@ -194,20 +191,6 @@ def analyze(
         reports[report.name] = report
     problems = tuple(problem for problem, _ in failed)
     return Analysis(tuple(reports[name] for name in sorted(reports)), calls, problems)
-
-
-@contextmanager
-def _reading_ahead(analyzers: Loaded, calls: Calls) -> Iterator[None]:
-    """Meanwhile read on another thread what the analyzers will ask for: databases and Python rarely wait together."""
-    with redirect_stdout(sys.stderr):  # where prints of plugins belong, whoever happens to run
-        pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
-        try:
-            for plugin in analyzers.plugins if calls.total else ():
-                if plugin.process is None and isinstance(plugin.instance, Analyzer):
-                    pool.submit(plugin.instance.read_ahead, calls)
-            yield
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def publish(

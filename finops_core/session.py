@@ -19,7 +19,7 @@ from finops_core.ledger import Ledger
 from finops_core.ledger.periods import PeriodChoice
 from finops_core.plugins import Kind, Loaded, Problem, check_settings, disabled_names, find, load, select, select_mixes
 from finops_core.plugins.found import ProblemDocument
-from finops_core.report import Report
+from finops_core.report import SCHEMA_VERSION, Report
 from finops_core.settings import load_settings
 from finops_core.simulation.recording import PatternTotals, patterns_summary
 
@@ -175,9 +175,9 @@ class Session:
 
 def json_schema(what: Literal["report", "analysis"]) -> dict[str, Any]:
     """The JSON Schema of a report, or of the whole document that ``finops analyze --json`` prints."""
-    kind = {"report": Report, "analysis": AnalysisDocument}[what]
+    kind, version = {"report": (Report, SCHEMA_VERSION), "analysis": (AnalysisDocument, JSON_VERSION)}[what]
     schema = TypeAdapter(kind).json_schema(mode="serialization")
-    return {"$schema": GenerateJsonSchema.schema_dialect, "$id": f"urn:finops:{what}:{JSON_VERSION}", **schema}
+    return {"$schema": GenerateJsonSchema.schema_dialect, "$id": f"urn:finops:{what}:{version}", **schema}
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -2,10 +2,11 @@ import subprocess
 import sys
 from datetime import date, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
-from finops_core import LogCounts, Period, PeriodChoice, UsageError
+from finops_core import Calls, LogCounts, Period, PeriodChoice, UsageError
 from finops_core.testing import calls_from
 
 
@@ -139,6 +140,14 @@ def test_usage_adds_up_by_whom_and_for_what_in_every_reported_span():
     assert searched == {"search": 3, None: 11}
 
 
+def test_usage_by_something_else_is_refused_with_what_it_is_kept_by():
+    calls = calls_from([{}])
+    with pytest.raises(KeyError, match="not kept by model; it is by customer_id"):
+        calls.usage("model")
+    with pytest.raises(IndexError, match="no span -1: 1 are reported"):
+        calls.usage(span=-1)
+
+
 def test_token_sums_beyond_64_bits_are_exact():
     calls = calls_from([{"input_tokens": 2**53, "output_tokens": 2**53}] * 1100)
     (everything,) = calls.usage().to_pylist()
@@ -153,7 +162,7 @@ def test_a_log_without_calls_has_no_period():
     assert (calls.empty_text, calls.month_caveat) == ("No calls yet.", "")
     assert calls.rows("SELECT count(*) AS n FROM calls") == [{"n": 0}]
     assert calls.reported == ()
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="no span 0: 0 are reported"):
         calls.usage()
 
 
@@ -162,6 +171,16 @@ def test_a_log_whose_lines_are_all_quarantined_says_so():
     assert calls.empty_text == (
         "No calls: nothing in the log could be read as one (2 lines quarantined; finops check says why)."
     )
+
+
+def test_an_interrupt_in_the_middle_of_a_query_is_an_interrupt(monkeypatch):
+    def interrupted(*_, **__):
+        raise RuntimeError("Query interrupted")  # which is what duckdb makes of Ctrl-C
+
+    calls = calls_from([])
+    monkeypatch.setattr(Calls, "_connection", SimpleNamespace(sql=interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        calls.rows("SELECT 1 AS one")
 
 
 def test_a_month_is_thirty_days_of_the_period():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, partial, wraps
-from threading import RLock, local
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from threading import RLock, get_ident
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 import duckdb
@@ -76,23 +77,35 @@ GIVEN = "given_calls"
 """What SQL calls the rows of calls in memory."""
 
 
+class _Once(Generic[T]):
+    """A thing that is read by the first who asks, while the others wait."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._values: list[T] = []
+
+    def get(self, read: Callable[[], T]) -> T:
+        with self._lock:
+            if not self._values:
+                self._values.append(read())
+            return self._values[0]
+
+
 def read_once(read: Callable[Concatenate[Calls, P], T]) -> Callable[Concatenate[Calls, P], T]:
     """Keep what a function reads from calls for as long as the calls themselves: several reports ask for the same.
 
     On several threads too, each thing is read by the first who asks, and the others wait for it. What ``read``
     returns must not be changed, and must not hold the calls; arguments beside the calls must be hashable.
     """
-    kept: WeakKeyDictionary[Calls, dict[Any, T]] = WeakKeyDictionary()
-    lock = RLock()
+    kept: WeakKeyDictionary[Calls, dict[Any, _Once[T]]] = WeakKeyDictionary()
+    signature = inspect.signature(read)
 
     @wraps(read)
     def reading(calls: Calls, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        key = (args, tuple(sorted(kwargs.items())))
-        with lock:
-            found = kept.setdefault(calls, {})
-            if key not in found:
-                found[key] = read(calls, *args, **kwargs)
-            return found[key]
+        bound = signature.bind(calls, *args, **kwargs)
+        bound.apply_defaults()
+        question = (bound.args[1:], tuple(bound.kwargs.items()))
+        return kept.setdefault(calls, {}).setdefault(question, _Once()).get(lambda: read(calls, *args, **kwargs))
 
     return reading
 
@@ -142,7 +155,7 @@ class Calls:
         self._choice = choice or PeriodChoice()
         self._given = {"settings": settings, "catalog": catalog, "choice": choice, "extent": extent}
         self._source = source
-        self._here = local()
+        self._connections: dict[int, duckdb.DuckDBPyConnection] = {}
         self._views: dict[str, str] = {}
         self.settings = settings or Settings()
         self.catalog = catalog or Catalog(self.settings.catalog)
@@ -229,8 +242,12 @@ class Calls:
 
         Raises:
             IndexError: There is no such span.
+            KeyError: A column is none of :data:`USAGE_COLUMNS`.
         """
-        self.reported[span]
+        if not 0 <= span < len(self.reported):
+            raise IndexError(f"no span {span}: {len(self.reported)} are reported")
+        if unknown := [name for name in columns if name not in USAGE_COLUMNS]:
+            raise KeyError(f"usage is not kept by {', '.join(unknown)}; it is by {', '.join(USAGE_COLUMNS)}")
         sums = [(name, "sum") for name in ("calls", "cost", *TOKEN_COLUMNS)]
         rows = self._usage.filter(self._usage[f"in_{span}"])
         groups = rows.group_by(list(columns), use_threads=False).aggregate(sums)
@@ -307,7 +324,18 @@ class Calls:
         Returns:
             An Arrow table. Sums of ``cost_usd`` are exact decimals.
         """
-        return self._connection.sql(query, params=values or None).to_arrow_table()
+        try:
+            return self._connection.sql(query, params=values or None).to_arrow_table()
+        except RuntimeError as e:
+            if str(e) == "Query interrupted":  # what DuckDB makes of Ctrl-C; it is not for plugins to survive
+                raise KeyboardInterrupt from None
+            raise
+
+    def interrupt(self, thread: int | None) -> None:
+        """Let what a thread is reading fail, if it reads anything; ``thread`` is its ``ident``."""
+        connection = self._connections.get(thread or 0)
+        if connection is not None:
+            connection.interrupt()
 
     def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         """Run a query whose result is small, and return its rows as dictionaries."""
@@ -387,10 +415,7 @@ class Calls:
     @property
     def _connection(self) -> duckdb.DuckDBPyConnection:
         """This thread's: a connection serves one thread at a time."""
-        if not hasattr(self._here, "connection"):
-            self._here.connection = self._open()
-        connection: duckdb.DuckDBPyConnection = self._here.connection
-        return connection
+        return self._connections.get(get_ident()) or self._connections.setdefault(get_ident(), self._open())
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         """A new connection to this process's database in memory, which sees the views."""

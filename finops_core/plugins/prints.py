@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+
+_aside = threading.local()
+"""``lines`` of a thread whose prints are captured apart from those of the others."""
 
 
 class NamedLines(io.TextIOBase):
@@ -25,6 +29,9 @@ class NamedLines(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Show the lines that ``text`` completes."""
+        of_thread: NamedLines = getattr(_aside, "lines", self)
+        if of_thread is not self:
+            return of_thread.write(text)
         *lines, self._begun = (self._begun + text).split("\n")
         for line in lines:
             sys.stderr.write(f"{self._name}: {line}\n")
@@ -44,4 +51,15 @@ def captured(name: str) -> Iterator[None]:
         with redirect_stdout(lines):
             yield
     finally:
+        lines.end()
+
+
+@contextmanager
+def captured_aside(name: str) -> Iterator[None]:
+    """The same for what this thread alone prints, while another one captures what all print."""
+    _aside.lines = lines = NamedLines(name)
+    try:
+        yield
+    finally:
+        del _aside.lines
         lines.end()
