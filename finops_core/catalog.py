@@ -249,27 +249,17 @@ class Catalog:
         """
         schedule = self._schedule(provider, model)
         keys = schedule.keys(timestamp_us)
-        plain = input_tokens - cache_read_tokens - cache_write_tokens
+        tokens = (input_tokens, output_tokens, cache_read_tokens, cache_write_tokens)
         present = np.flatnonzero(np.bincount(keys))
         out = np.zeros(output_tokens.shape, dtype=np.int64)
-        for key in present:
-            price = schedule.price(int(key))
-            parts = (
-                (price.input, plain),
-                (price.cache_read, cache_read_tokens),
-                (price.cache_write, cache_write_tokens),
-                (price.output, output_tokens),
-            )
-            mask = slice(None) if len(present) == 1 else keys == key
-            whole = input_tokens[mask]
-            try:
-                out[..., mask] = _round_to_nanos(
-                    [(_per_token(rate, whole), tokens[..., mask]) for rate, tokens in parts]
-                )
-            except OverflowError as e:
-                raise UncountableCostError(
-                    provider, model, max(_largest(whole), _largest(output_tokens[..., mask]))
-                ) from e
+        try:
+            if len(present) == 1:
+                return _cost_nanos(schedule.price(int(present[0])), *tokens)
+            for key in present:
+                rows = keys == key
+                out[..., rows] = _cost_nanos(schedule.price(int(key)), *(of[..., rows] for of in tokens))
+        except OverflowError as e:
+            raise UncountableCostError(provider, model, max(map(_largest, tokens))) from e
         return out
 
     def costs(self, calls: pa.Table, *, provider: str | None = None, model: str | None = None) -> Int64s:
@@ -406,9 +396,20 @@ def _femto(usd_per_million: Decimal) -> int:
     return int((usd_per_million * 10**9).to_integral_value())
 
 
+def _cost_nanos(price: Price, whole: Int64s, output: Int64s, cache_read: Int64s, cache_write: Int64s) -> Int64s:
+    """What calls with so many tokens cost at a price, nano-dollars; ``whole`` is all input."""
+    parts = (
+        (price.input, whole - cache_read - cache_write),
+        (price.cache_read, cache_read),
+        (price.cache_write, cache_write),
+        (price.output, output),
+    )
+    return _round_to_nanos([(_per_token(rate, whole), tokens) for rate, tokens in parts])
+
+
 def _per_token(rate: Rate, input_tokens: Int64s) -> Int64s | int:
     """The price per token of each call; a call over a threshold pays the tier's price for all its tokens."""
-    if not rate.tiers:
+    if not rate.tiers or _largest(input_tokens) <= rate.tiers[0][0]:
         return rate.base
     prices = np.array([rate.base, *(price for _, price in rate.tiers)], dtype=np.int64)
     starts = np.array([start for start, _ in rate.tiers], dtype=np.int64)
@@ -423,7 +424,7 @@ def _round_to_nanos(parts: list[tuple[Int64s | int, Int64s]]) -> Int64s:
         total: Any = sum(price * tokens for price, tokens in parts)
     else:  # astronomic token counts: exact Python integers
         total = sum(np.asarray(price, dtype=object) * tokens.astype(object) for price, tokens in parts)
-    total = total + FEMTO_PER_NANO // 2
+    total += FEMTO_PER_NANO // 2
     quotient = total // FEMTO_PER_NANO  # halves are rounded up,
     half = quotient * FEMTO_PER_NANO == total
     rounded: Int64s = (quotient - (half & quotient)).astype(np.int64, copy=False)  # and down again from an odd number

@@ -79,6 +79,14 @@ def test_prices_are_those_of_genai_prices_at_the_date_with_tiers_and_times_of_da
             assert ours[0] == int((library.total_price * 10**9).to_integral_value()), (provider, model, at)
 
 
+def test_a_call_at_the_threshold_pays_the_price_below_it_and_one_token_more_the_price_above():
+    # gemini-2.5-pro: $1.25 per million tokens of input up to 200,000 of them, $2.50 for all tokens of a longer call.
+    short, long = (1_767_571_200_000_000, 200_000, 0, 0, 0), (1_767_571_200_000_000, 200_001, 0, 0, 0)
+    # 200,000 x 1,250 and 200,001 x 2,500 nano-dollars.
+    for rows, expected in (([short], [250_000_000]), ([short, long], [250_000_000, 500_002_500])):
+        assert list(nanos(Catalog(), "google", "gemini-2.5-pro", rows)) == expected
+
+
 def test_the_default_market_has_a_dozen_models_of_at_least_five_providers_at_the_documented_weights():
     market = Catalog().market
     weights = {}

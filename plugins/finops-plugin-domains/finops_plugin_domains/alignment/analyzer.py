@@ -9,7 +9,8 @@ from typing import ClassVar
 from pydantic import NonNegativeFloat, PositiveInt
 
 from finops_core import Analyzer, Calls, Finding, Metric, Report, dollars, extrapolated, hookimpl, percent, plural
-from finops_plugin_domains.alignment.findings import change_findings, unallocated_finding, unsplit_finding
+from finops_plugin_domains.alignment.changes import change_finding, changes, daily_costs
+from finops_plugin_domains.alignment.findings import nothing_finding, unallocated_finding, unsplit_finding
 from finops_plugin_domains.alignment.sections import (
     detail_section,
     how_split,
@@ -70,12 +71,14 @@ class AlignmentAnalyzer(Analyzer):
             findings.append(unsplit_finding(calls, whole))
         if current and previous:
             findings += self._changes(calls, current, previous)
+        if not findings:
+            findings.append(nothing_finding(calls, whole, self.min_change_percent, self.min_change_share))
         return self.report(
             answer=_answer(whole, how),
             metrics=_metrics(whole, current, previous),
             findings=extrapolated(findings, calls.month_caveat),
             sections=(
-                statements_section(whole, current, previous, how, self.bars),
+                statements_section(calls, whole, current, previous, how, self.bars),
                 detail_section(whole),
                 showback_section(whole, self.bars),
                 shared_section(calls, whole, how),
@@ -98,13 +101,13 @@ class AlignmentAnalyzer(Analyzer):
         )
 
     def _changes(self, calls: Calls, current: Allocation, previous: Allocation) -> list[Finding]:
-        return change_findings(
-            calls.comparison,
-            {s.organization: s.total for s in current.statements},
-            {s.organization: s.total for s in previous.statements},
-            min_percent=self.min_change_percent,
-            min_share=self.min_change_share,
-        )[: self.max_changes]
+        now, before = ({s.organization: s.total for s in span.statements} for span in (current, previous))
+        moved = changes(now, before, min_percent=self.min_change_percent, min_share=self.min_change_share)
+        kept = moved[: self.max_changes]
+        daily, none = daily_costs(calls, kept), Decimal(0)
+        return [
+            change_finding(calls, name, now.get(name, none), before.get(name, none), daily.get(name)) for name in kept
+        ]
 
 
 def _answer(whole: Allocation, how: str) -> str:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 
-from finops_core import Calls, Comparison, Finding, dollars, percent, plural
+from finops_core import Calls, Finding, dollars, percent, plural
 from finops_plugin_domains.alignment.sections import known_text, share_of
-from finops_plugin_domains.alignment.statements import Allocation, Untagged
-from finops_plugin_domains.ids import named_id
+from finops_plugin_domains.alignment.statements import Allocation, Untagged, calls_of
 
 
 def unallocated_finding(calls: Calls, whole: Allocation, customers: Sequence[Untagged]) -> Finding:
-    """Cost that nobody can be charged for, because calls name no organisation."""
+    """Cost that nobody can be charged for, because calls name no organisation.
+
+    In a log that never names one, nothing is missing from anybody's statement: no amount is at stake then.
+    """
+    if not _names_any(calls, whole):
+        return Finding(
+            id="unallocated",
+            title=f"Nobody can be charged for the {dollars(whole.unallocated)} of "
+            f"{plural(whole.unallocated_calls, 'call')}: no call of the log names an organisation.",
+            who=customers[0].customer,
+            confidence="high",
+            why_sure="organization_id is empty in every call.",
+            action="Fill organization_id where calls are made, or when a file is imported.",
+            section="unallocated",
+            severity="warning",
+        )
     share = share_of(whole.unallocated, whole.total)
     return Finding(
         id="unallocated",
@@ -29,6 +42,13 @@ def unallocated_finding(calls: Calls, whole: Allocation, customers: Sequence[Unt
         section="unallocated",
         severity="warning" if whole.unallocated else "info",
     )
+
+
+def _names_any(calls: Calls, whole: Allocation) -> bool:
+    """Whether any call up to the end of the period names an organisation; asked of the log only if none in it does."""
+    if any(line.organization is not None for line in whole.lines):
+        return True
+    return bool(calls.rows("SELECT 1 AS found FROM history WHERE organization_id IS NOT NULL LIMIT 1"))
 
 
 def _whose(customers: Sequence[Untagged]) -> str:
@@ -50,56 +70,20 @@ def unsplit_finding(calls: Calls, whole: Allocation) -> Finding:
     )
 
 
-def change_findings(
-    comparison: Comparison,
-    current: Mapping[str, Decimal],
-    previous: Mapping[str, Decimal],
-    *,
-    min_percent: float,
-    min_share: float,
-) -> list[Finding]:
-    """Organisations whose total moved, those with the most dollars first.
-
-    Args:
-        comparison: The compared spans.
-        current: Total of each organisation in the later span.
-        previous: The same in the earlier span.
-        min_percent: Smallest change that is a finding, percent of the organisation's earlier total,
-        min_share: and percent of all earlier totals.
-    """
-    span, none = comparison.current, Decimal(0)
-    least = Decimal(str(min_share)) * sum(previous.values(), none)
-    changes = {name: current.get(name, none) - previous.get(name, none) for name in current.keys() | previous.keys()}
-    moved = [
-        (change, name)
-        for name, change in changes.items()
-        if change and 100 * abs(change) >= max(least, Decimal(str(min_percent)) * previous.get(name, none))
-    ]
-    moved.sort(key=lambda m: (-abs(m[0]), m[1]))
-    findings = []
-    days = "day" if span.days == 1 else f"{span.days} days"
-    for change, name in moved:
-        old, new = previous.get(name, none), current.get(name, none)
-        more = "more" if change > 0 else "less"
-        how = f" ({'+' if change > 0 else ''}{percent(100 * change / old, 0)})" if old else ""
-        findings.append(
-            Finding(
-                id=named_id("changed", name),
-                title=(
-                    f"{name} pays {dollars(abs(change))} {more}{how} for the last {days}: "
-                    f"{dollars(new)} after {dollars(old)} for the {days} before."
-                ),
-                who=name,
-                usd_per_month=span.per_month(abs(change)),
-                confidence="high",
-                why_sure="Both are exact sums of logged cost; whether the change lasts is not known.",
-                action=(
-                    f"Tell {name} before the statement does, and agree whether the rise was planned."
-                    if change > 0
-                    else f"Lower the plan of {name}, or ask whether something has stopped that should run."
-                ),
-                section="statements",
-                severity="warning" if change > 0 else "info",
-            )
-        )
-    return findings
+def nothing_finding(calls: Calls, whole: Allocation, min_percent: float, min_share: float) -> Finding:
+    """That nothing needs attention, and what was checked."""
+    charged = f"{plural(calls_of(whole.lines), 'call')}, {dollars(whole.total)}"
+    moved = (
+        f"and no organisation's cost moved by {min_percent:g} % of its own and {min_share:g} % of everybody's"
+        if calls.comparison
+        else "but for want of an earlier span nothing can be said of changes"
+    )
+    return Finding(
+        id="nothing",
+        title=f"Every call can be charged ({charged}), {moved}.",
+        confidence="high",
+        why_sure=f"Exact sums of logged cost. {calls.comparison_text}",
+        action="Nothing to do.",
+        section="statements",
+        severity="good",
+    )

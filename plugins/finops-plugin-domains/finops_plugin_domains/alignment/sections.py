@@ -28,7 +28,7 @@ def how_split(whole: Allocation, rule: str) -> str:
 
 
 def statements_section(
-    whole: Allocation, current: Allocation | None, previous: Allocation | None, how: str, bars: int
+    calls: Calls, whole: Allocation, current: Allocation | None, previous: Allocation | None, how: str, bars: int
 ) -> Section:
     """Each organisation's direct cost, its part of shared cost and its total, closing with what nobody pays."""
     spans = [_totals(span) for span in (current, previous) if span is not None]
@@ -52,10 +52,12 @@ def statements_section(
         Column(name="total", label="Total", unit="usd", role="measure"),
         Column(name="share", label="Share of all cost", unit="percent", role="share"),
     ]
-    if current and previous:
+    if calls.comparison is not None:
+        days = calls.comparison.current.days
+        now, before = ("Last day", "Day before") if days == 1 else (f"Last {days} days", f"{days} days before")
         columns += [
-            Column(name="current", label="Total, later span", unit="usd", role="measure"),
-            Column(name="previous", label="Total, earlier span", unit="usd", role="measure"),
+            Column(name="current", label=now, unit="usd", role="measure"),
+            Column(name="previous", label=before, unit="usd", role="measure"),
         ]
         rows = [(*row, *(totals.get(row[0], Decimal(0)) for totals in spans)) for row in rows]
     note = "Calls are direct calls; shared ones are counted for nobody." if whole.shared_calls else ""

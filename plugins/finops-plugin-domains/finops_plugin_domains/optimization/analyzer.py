@@ -8,16 +8,16 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field, PositiveInt, field_validator
 from pydantic_core import PydanticCustomError
 
-from finops_core import Analyzer, Calls, Metric, Period, Report, dollars, extrapolated, hookimpl, percent, plural
+from finops_core import Analyzer, Calls, Metric, Period, Report, dollars, hookimpl, percent, plural
 from finops_plugin_domains.optimization import prices, sections, terms
 from finops_plugin_domains.optimization.billed import BilledCalls
 from finops_plugin_domains.optimization.commitment import CommitmentTerms
 from finops_plugin_domains.optimization.evidence import Demands, Evidence, Model, Use, step
 from finops_plugin_domains.optimization.findings import findings, unseen_text
-from finops_plugin_domains.optimization.phrases import between, length, ranged
+from finops_plugin_domains.optimization.phrases import dollars_between, dollars_ranged, length, ranged
 from finops_plugin_domains.optimization.potential import Potential
 from finops_plugin_domains.optimization.questions import ask, priced_target, sentence, what_if_section
-from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL, Plan
+from finops_plugin_domains.optimization.savings import CAUTIOUS, ENDS, HOPEFUL, Plan
 from finops_plugin_domains.optimization.survey import Survey, survey
 from finops_plugin_domains.optimization.switches import switches
 from finops_plugin_domains.service import quality_of
@@ -89,7 +89,7 @@ class OptimizationAnalyzer(Analyzer):
         return self.report(
             answer=" ".join([*(sentence(q, calls.period) for q in questions), self._answer(potential, evidence)]),
             metrics=self._metrics(calls, potential),
-            findings=extrapolated(findings(self, calls.catalog, potential, evidence, questions), calls.month_caveat),
+            findings=findings(self, calls, potential, evidence, questions),
             sections=(
                 sections.together(self, potential, evidence.total.cost),
                 switches(self, potential, evidence, refusals),
@@ -139,7 +139,7 @@ class OptimizationAnalyzer(Analyzer):
     def _answer(self, potential: Potential, evidence: Evidence) -> str:
         cost = evidence.total.cost
         low, high = potential.total(CAUTIOUS), potential.total(HOPEFUL)
-        monthly = [dollars(potential.monthly(end)) for end in (CAUTIOUS, HOPEFUL)]
+        monthly = [potential.monthly(end) for end in ENDS]
         on = f"on the {dollars(cost)} spent in {plural(potential.period.days, 'day')}"
         if low <= 0 and potential.incomparable:
             return f"Nothing can be said about savings {on}: {potential.incomparable}."
@@ -148,16 +148,18 @@ class OptimizationAnalyzer(Analyzer):
             return f"No saving was found {on}{': ' if unseen else ''}{unseen}."
         if low <= 0:
             unseen = f" ({potential.unjudged})" if potential.unjudged else ""
-            return f"On hopeful assumptions {monthly[1]} a month could be saved {on}; none of it is certain{unseen}."
+            hoped = f"On hopeful assumptions {dollars(monthly[HOPEFUL])} a month could be saved {on}"
+            return f"{hoped}; none of it is certain{unseen}."
         share = ranged(percent(100 * low / cost), percent(100 * high / cost))
-        range_ = between(*monthly)
+        range_ = dollars_between(*monthly)
         text = f"{range_[0].upper()}{range_[1:]} a month could be saved, {share} of spend"
         if not potential.switches:
             return f"{text}."
         use, target, outcome = potential.switches[0]
+        saving = dollars_ranged(*(potential.period.per_month(outcome.saving(end)) for end in ENDS))
         return (
-            f"{text}, if the cheaper models answer well enough; the largest step is {step(use, target)}, "
-            f"{dollars(potential.period.per_month(outcome.saving(CAUTIOUS)))} a month or more."
+            f"{text}, if the cheaper models answer well enough; the largest step is {step(use, target)}, {saving} a "
+            "month."
         )
 
     def _metrics(self, calls: Calls, potential: Potential) -> tuple[Metric, ...]:
@@ -165,7 +167,6 @@ class OptimizationAnalyzer(Analyzer):
         if calls.comparison is not None:
             current, previous = calls.comparison.current, calls.comparison.previous
             spans += [(potential, current), (self._covering(calls, potential, previous), previous)]
-        same = " The days before are judged with the same switches." if calls.comparison is not None else ""
 
         def metric(measure: Callable[[Potential, Period], Any], unknown: str = "", **fields: Any) -> Metric:
             values = [None if unknown else measure(of, span) for of, span in spans]
@@ -178,24 +179,23 @@ class OptimizationAnalyzer(Analyzer):
                 lambda of, span: of.monthly(CAUTIOUS, span),
                 cautious,
                 id="savings",
-                label="Savings found",
+                label="Savings a month",
                 unit="usd",
                 home=3,
                 note=f"Unknown: {cautious}."
                 if cautious
-                else f"A month, at the cautious end: {length(self.output_percent[1])}. Nothing here measures the "
-                f"quality of answers.{same}",
+                else f"The cautious end: {length(self.output_percent[1])}. Quality is not measured.",
             ),
             metric(
                 lambda of, span: of.monthly(HOPEFUL, span),
                 hopeful,
                 id="savings-hopeful",
-                label="Savings, hopeful end",
+                label="Savings a month, hopeful end",
                 unit="usd",
                 note=f"Unknown: {hopeful}."
                 if hopeful
-                else f"A month: {length(self.output_percent[0])}, every repeated prefix read from the cache, no failed "
-                f"call billed. No maximum: measures are not stacked on one call.{same}",
+                else f"{length(self.output_percent[0]).capitalize()}, every repeated prefix cached, no failed call "
+                "billed. No maximum: measures are not stacked on one call.",
             ),
             metric(
                 lambda of, span: of.coin(CAUTIOUS, span),
@@ -226,6 +226,6 @@ class OptimizationAnalyzer(Analyzer):
                 unit="percent",
                 better="higher",
                 note="The share of billed calls, of models with a price, whose logged cost is within 1 % of the "
-                "catalogue's. " + prices.scaling_text(potential),
+                "catalogue's.",
             ),
         )

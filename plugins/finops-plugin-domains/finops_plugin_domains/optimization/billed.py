@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finops_core import Calls, Catalog
+from finops_plugin_domains.service import TASK_MODEL, quality_of
 
 Int64s = npt.NDArray[np.int64]
 
@@ -128,15 +129,23 @@ class BilledCalls:
     @cached_property
     def _uses(self) -> dict[int, tuple[str, str, str | None]]:
         """Provider, model and task by their hash, in order."""
+        tasks, providers, models = zip(*self._names(), strict=True)
         rows = self._calls.rows(
-            f"""
-            SELECT {_USE} AS use, any_value(provider) AS provider, any_value(model) AS model,
-                any_value(task_type) AS task_type
-            FROM {self._view} GROUP BY {_USE}
-            """
+            f"SELECT {_USE} AS use, provider, model, task_type FROM (SELECT unnest($providers) AS provider, "
+            "unnest($models) AS model, unnest($tasks) AS task_type) AS names",
+            providers=list(providers),
+            models=list(models),
+            tasks=list(tasks),
         )
         uses = {row["use"]: (row["provider"], row["model"], row["task_type"]) for row in rows}
         return dict(sorted(uses.items(), key=lambda item: (*item[1][:2], str(item[1][2]))))
+
+    def _names(self) -> Iterable[tuple[str | None, ...]]:
+        """Every task, provider and model of the view; those of the period are read for other reports too."""
+        if self._view == "calls":
+            return [service.names for service in quality_of(self._calls).services[TASK_MODEL]]
+        rows = self._calls.rows(f"SELECT DISTINCT task_type, provider, model FROM {self._view}")
+        return [(row["task_type"], row["provider"], row["model"]) for row in rows]
 
     @cached_property
     def _only(self) -> _Batch:
@@ -163,7 +172,9 @@ class BilledCalls:
         small = use.astype(np.min_scalar_type(len(self._uses)))  # sorts fast
         order = np.argsort(small, kind="stable")
         ends = np.cumsum(np.bincount(use, minlength=len(self._uses))).tolist()
-        return _Batch({name: _numbers(table[name].combine_chunks())[order] for name in _COLUMNS}, ends)
+        # Arrow takes rows into memory that it has at hand, numpy into new pages: those cost more than the copying.
+        rows = pa.array(order)
+        return _Batch({name: _numbers(table[name].combine_chunks().take(rows)) for name in _COLUMNS}, ends)
 
 
 def _numbers(values: pa.Array) -> npt.NDArray[Any]:

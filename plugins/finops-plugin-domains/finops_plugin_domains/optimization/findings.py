@@ -4,79 +4,125 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from finops_core import Catalog, Finding, count, dollars, listing, percent, plural
+from finops_core import Calls, Catalog, Finding, count, dollars, extrapolated, listing, percent, plural
 from finops_plugin_domains.optimization.commitment import Commitment
-from finops_plugin_domains.optimization.evidence import Evidence, Model, step
-from finops_plugin_domains.optimization.phrases import length, ranged
+from finops_plugin_domains.optimization.evidence import Evidence, Model, Use, step
+from finops_plugin_domains.optimization.phrases import dollars_ranged, length
 from finops_plugin_domains.optimization.potential import Potential
 from finops_plugin_domains.optimization.prices import unpriced_text
 from finops_plugin_domains.optimization.questions import Question, what_if_findings
 from finops_plugin_domains.optimization.repricing import Match
-from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL
+from finops_plugin_domains.optimization.savings import CAUTIOUS, ENDS, HOPEFUL
 from finops_plugin_domains.service import Failures
 
 if TYPE_CHECKING:
     from finops_plugin_domains.optimization.analyzer import OptimizationAnalyzer
 
 TOP_SWITCHES = 5
+LARGE_PERCENT = 5
+"""From this share of cost on, percent, a saving is to be acted on soon."""
 WELL_TRIED = 10
 """A model is well tried on a task with this many times the calls that it needs to qualify."""
 
 
 def findings(
     analyzer: OptimizationAnalyzer,
-    catalog: Catalog,
+    calls: Calls,
     potential: Potential,
     evidence: Evidence,
     questions: Sequence[Question],
 ) -> tuple[Finding, ...]:
     """What was asked, then what to act on, the most dollars first; with nothing to act on, what was checked."""
     worth = evidence.total.cost * Decimal(str(analyzer.finding_percent)) / 100
+    single = _single_switches(analyzer, potential, evidence, worth)
+    alone = len(potential.switches) == 1
     found = [
-        *_switches(analyzer, potential, evidence, worth),
+        *(single if alone else _all_switches(analyzer, potential, evidence, worth)),
         *_caching(potential, worth),
         *_batches(potential, worth),
         *_commitments(analyzer, potential, worth),
         *_failed(evidence.quality.failures, potential, worth),
     ]
     found.sort(key=lambda f: (-(f.usd_per_month or 0), f.id))
-    log = [*_mismatches(potential), *_unpriced(catalog, potential, evidence)]
+    log = [*_mismatches(potential), *_unpriced(calls.catalog, potential, evidence)]
     if not found and not (log and potential.incomparable):
         found.append(_nothing(potential, evidence, asked=bool(questions)))
-    return (*what_if_findings(questions, potential.period), *found, *log)
+    caveat = calls.month_caveat
+    # The dollars of each switch are at stake in all switches together, and are ranked there alone.
+    parts = [] if alone else [f.model_copy(update={"usd_per_month": None}) for f in extrapolated(single, caveat)]
+    return (*what_if_findings(questions, potential.period, caveat), *extrapolated(found, caveat), *parts, *log)
 
 
-def _switches(
+def _urgency(saving: Decimal, potential: Potential) -> Literal["warning", "info"]:
+    """How soon a saving of the period is to be acted on."""
+    large = saving * 100 >= LARGE_PERCENT * potential.cost(potential.period)
+    return "warning" if large else "info"
+
+
+def _well_tried(analyzer: OptimizationAnalyzer, evidence: Evidence, use: Use, target: Model) -> bool:
+    calls = evidence.records[(use[0], *target)].calls
+    return use[1] == target[0] and calls >= WELL_TRIED * analyzer.minimum_calls
+
+
+def _all_switches(
+    analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evidence, worth: Decimal
+) -> list[Finding]:
+    low, high = (potential.alone(end, "switch") for end in ENDS)
+    if low <= 0 or low < worth:
+        return []
+    month = potential.period.per_month
+    n, (use, target, _) = len(potential.switches), potential.switches[0]
+    tried = [o.saving(CAUTIOUS) for use, to, o in potential.switches if _well_tried(analyzer, evidence, use, to)]
+    share = 100 * sum(tried, Decimal(0)) / low
+    return [
+        Finding(
+            id="switches",
+            title=f"{n} model switches together would save {dollars_ranged(month(low), month(high))} a month, if the "
+            "answers are good enough.",
+            who=f"{use[0]} on {use[2]} and {n - 1} more",
+            usd_per_month=month(low),
+            confidence="medium" if share >= 50 else "low",
+            why_sure=f"Every call is priced again at its date. {percent(share)} of the amount is from switches within "
+            f"a provider to models that had at least {plural(WELL_TRIED * analyzer.minimum_calls, 'call')} of the "
+            f"task. The amount assumes {length(analyzer.output_percent[1])}; quality is not measured.",
+            action=f"Begin with the largest, {step(use, target)}, and compare answers on a sample before each switch.",
+            section="switches",
+            severity=_urgency(low, potential),
+        )
+    ]
+
+
+def _single_switches(
     analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evidence, worth: Decimal
 ) -> list[Finding]:
     found = []
     month = potential.period.per_month
-    for i, (use, target, outcome) in enumerate(potential.switches[:TOP_SWITCHES]):
-        if outcome.saving(CAUTIOUS) < worth:
+    for i, (use, target, outcome) in enumerate(potential.switches[:TOP_SWITCHES], 1):
+        low, high = (outcome.saving(end) for end in ENDS)
+        if low < worth:
             continue
         now, other = evidence.records[use], evidence.records[(use[0], *target)]
-        tried = other.calls >= WELL_TRIED * analyzer.minimum_calls
         speed = (
             "; latency is not in the log"
             if now.p50 is None or other.p50 is None
             else f", median {other.p50 / 1000:.1f} s (now {now.p50 / 1000:.1f} s)"
         )
-        saving = ranged(*(dollars(month(outcome.saving(end))) for end in (CAUTIOUS, HOPEFUL)))
         found.append(
             Finding(
-                id=f"switch-{i + 1}",
-                title=f"Moving {step(use, target)} would save {saving} a month, if its answers are good enough.",
+                id=f"switch-{i}",
+                title=f"Moving {step(use, target)} would save {dollars_ranged(month(low), month(high))} a month, if "
+                "its answers are good enough.",
                 who=f"{use[0]} on {use[2]}",
-                usd_per_month=month(outcome.saving(CAUTIOUS)),
-                confidence="medium" if tried and use[1] == target[0] else "low",
+                usd_per_month=month(low),
+                confidence="medium" if _well_tried(analyzer, evidence, use, target) else "low",
                 why_sure=f"Every call is priced again at its date. {target[1]} had {plural(other.calls, 'call')} of "
                 f"this task: {percent(other.error_percent)} failed (now {percent(now.error_percent)}){speed}. The "
                 f"amount assumes {length(analyzer.output_percent[1])}; quality is not measured.",
                 action=f"Compare {target[1]} with {use[2]} on a sample of {use[0]}, then make it the task's default.",
                 section="switches",
-                severity="warning" if i == 0 else "info",
+                severity=_urgency(low, potential),
             )
         )
     return found
@@ -120,6 +166,7 @@ def _batches(potential: Potential, worth: Decimal) -> list[Finding]:
             "counts a call once, so a model switch of the same calls leaves less to save.",
             action="Queue these calls for the provider's batch interface.",
             section="batch",
+            severity=_urgency(saving, potential),
         )
     ]
 
@@ -155,6 +202,7 @@ def _paying(i: int, provider: str, commitment: Commitment, potential: Potential)
         f"{percent(commitment.break_even_percent)}. Usage to come may differ.",
         action="Commit after the model switches are decided, not before: they lower what there is to cover.",
         section="commitment",
+        severity=_urgency(commitment.saving, potential),
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
-from finops_core import Period, count, listing, plural
+from finops_core import Period, count, dollars, listing, plural
 
 NAMED = 3
 """As many models, or factors, are named in a sentence; more are counted."""
+
+WHOLE = 1000
+"""From so many dollars on, amounts in sentences are without cents."""
 
 
 def length(output_percent: int) -> str:
@@ -39,9 +42,21 @@ def ranged(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def between(low: str, high: str) -> str:
-    """Two ends of a range: ``between $1.00 and $2.00``; one of them where both read alike."""
-    return low if low == high else f"between {low} and {high}"
+def dollars_ranged(low: Decimal, high: Decimal) -> str:
+    """Two ends of a range of dollars: ``$56.70 to $60.20``, ``$915 to $1,019``."""
+    return ranged(*_ends(low, high))
+
+
+def dollars_between(low: Decimal, high: Decimal) -> str:
+    """Two ends of a range of dollars: ``between $56.70 and $60.20``; one of them where both read alike."""
+    first, last = _ends(low, high)
+    return first if first == last else f"between {first} and {last}"
+
+
+def _ends(low: Decimal, high: Decimal) -> tuple[str, str]:
+    """Both amounts; where the larger one is told in whole dollars, so is the smaller one."""
+    whole = 1 <= low < WHOLE <= high
+    return f"${low.quantize(Decimal(1), ROUND_HALF_UP):,}" if whole else dollars(low), dollars(high)
 
 
 def spent(period: Period) -> str:

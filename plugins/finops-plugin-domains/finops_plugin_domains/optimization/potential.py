@@ -13,7 +13,7 @@ from finops_core import Period, usd
 from finops_plugin_domains.optimization.commitment import Commitment, CommitmentTerms, commit
 from finops_plugin_domains.optimization.evidence import Model, Use
 from finops_plugin_domains.optimization.repricing import dollars_of
-from finops_plugin_domains.optimization.savings import CAUTIOUS, ENDS, MEASURES, Outcome
+from finops_plugin_domains.optimization.savings import CAUTIOUS, ENDS, MEASURES, Bins, Outcome
 from finops_plugin_domains.optimization.survey import Survey
 
 
@@ -71,8 +71,16 @@ class Potential:
 
     def total(self, end: int, span: Period | None = None) -> Decimal:
         """What everything saves together, no dollar twice."""
-        nanos = sum(outcome.over_time[end].total(span or self.period) for outcome in self.chosen.values())
-        return dollars_of(nanos) + self.committed(end, span)
+        return dollars_of(self._over_time[end].total(span or self.period)) + self.committed(end, span)
+
+    @cached_property
+    def _over_time(self) -> tuple[Bins, ...]:
+        """What all tasks save together at each end, commitments left out, day by day."""
+        ends = tuple(Bins(self.period) for _ in ENDS)
+        for outcome in self.chosen.values():
+            for end in ENDS:
+                ends[end].amounts += outcome.over_time[end].days()
+        return ends
 
     def sum_alone(self, end: int) -> Decimal:
         """What everything would save if nothing overlapped."""
@@ -96,8 +104,7 @@ class Potential:
 
     def per_day(self, end: int) -> list[Decimal]:
         """What each day would have saved, commitments left out."""
-        days = [outcome.over_time[end].days() for outcome in self.chosen.values()]
-        return [dollars_of(sum(day)) for day in zip(*days, strict=True)]
+        return [dollars_of(int(nanos)) for nanos in self._over_time[end].days()]
 
     def monthly(self, end: int, span: Period | None = None) -> Decimal:
         """The total of a span as that of 30 days."""

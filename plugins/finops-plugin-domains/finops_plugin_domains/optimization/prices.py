@@ -99,9 +99,16 @@ def scaling_text(potential: Potential) -> str:
         return "No billed call has a catalogue price."
     if not any(match.logged for match in matches.values()):
         return "No billed call is logged with a cost, so no saving can be told in dollars of the log."
+    return scaled_text(potential) or (
+        "At least 95 % of each model's calls are logged within 1 % of the catalogue, so no saving is scaled."
+    )
+
+
+def scaled_text(potential: Potential) -> str:
+    """The same where savings are scaled; empty where none is."""
     scaled = scaled_by(potential.survey.factors)
-    if not scaled:
-        return "At least 95 % of each model's calls are logged within 1 % of the catalogue, so no saving is scaled."
+    if not scaled or not any(match.logged for match in potential.survey.matches.values()):
+        return ""
     return (
         "Where under 95 % of a model's calls are logged within 1 % of the catalogue, its savings are scaled by "
         f"logged / catalogue: {scaled}."

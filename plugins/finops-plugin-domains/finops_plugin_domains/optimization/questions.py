@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 
 from pydantic import ValidationInfo
@@ -26,7 +25,7 @@ from finops_core import (
 )
 from finops_plugin_domains.optimization.billed import BilledCalls
 from finops_plugin_domains.optimization.evidence import Evidence, Model
-from finops_plugin_domains.optimization.phrases import lengths, ranged, scaled_by, times
+from finops_plugin_domains.optimization.phrases import dollars_ranged, lengths, ranged, scaled_by, times
 from finops_plugin_domains.optimization.repricing import WhatIf, what_if
 
 ALL = "*"
@@ -131,21 +130,16 @@ def sentence(question: Question, period: Period) -> str:
     answer = question.answer
     if answer is None:
         return f"{question.why} {question.hint}"
-    assumed = lengths(*answer.output_percent)
+    assumed = f"with {lengths(*answer.output_percent)}"
     if not answer.period_cost:
+        cost = f"{dollars_ranged(answer.low, answer.high)} on {question.on} instead of {dollars(answer.now)}"
         return (
-            f"The log says that no call cost anything; by the catalogue, {question.calls} would have cost "
-            f"{_range(answer.low, answer.high)} on {question.on} instead of {dollars(answer.now)}, with {assumed}."
+            f"The log says that no call cost anything; by the catalogue, {question.calls} would have cost {cost}, "
+            f"{assumed}."
         )
     days = f"the day {period}" if period.days == 1 else f"the {period.days} days from {period}"
-    return (
-        f"With {question.calls} on {question.on}, {days} would have cost {_range(*answer.period_range)} instead of "
-        f"{dollars(answer.period_cost)}, with {assumed}{_scaling(answer)}."
-    )
-
-
-def _range(low: Decimal, high: Decimal) -> str:
-    return ranged(dollars(low), dollars(high))
+    cost = f"{dollars_ranged(*answer.period_range)} instead of {dollars(answer.period_cost)}"
+    return f"With {question.calls} on {question.on}, {days} would have cost {cost}, {assumed}{_scaling(answer)}."
 
 
 def _scaling(answer: WhatIf) -> str:
@@ -175,12 +169,11 @@ def what_if_section(questions: Sequence[Question], period: Period, output_percen
             continue
         amounts = (answer.now, answer.low, answer.same, answer.high, *answer.saving)
         rows.append([question.calls, *question.target, answer.calls, *amounts])
-        if answer.unpriced_calls:
-            notes.append(_left_out(answer))
+        notes.append(_left_out(answer))
     return Section(
         id="what-if",
         title=title,
-        text=" ".join(notes),
+        text=" ".join(filter(None, notes)),
         blocks=(_table(questions, rows, output_percent),) if rows else (),
     )
 
@@ -215,16 +208,27 @@ def _table(questions: Sequence[Question], rows: Sequence[Sequence[object]], outp
 
 
 def _left_out(answer: WhatIf) -> str:
+    """Which calls were not priced again; empty if all were."""
+    if not answer.unpriced_calls:
+        return ""
     calls = plural(answer.unpriced_calls, "call")
     return f"Left as they are: {calls} on models without a catalogue price ({dollars(answer.unpriced_cost)})."
 
 
-def what_if_findings(questions: Sequence[Question], period: Period) -> list[Finding]:
-    """The answer to every question, in their order."""
-    return [_finding(i, question, period) for i, question in enumerate(questions, 1)]
+def what_if_findings(questions: Sequence[Question], period: Period, caveat: str) -> list[Finding]:
+    """The answer to every question, in their order.
+
+    None has an amount at stake: what a question asks about may be part of what a measure saves, or of another question.
+
+    Args:
+        questions: With their answers.
+        period: The days asked about.
+        caveat: What amounts a month rest on, if that is little.
+    """
+    return [_finding(i, question, period, caveat) for i, question in enumerate(questions, 1)]
 
 
-def _finding(number: int, question: Question, period: Period) -> Finding:
+def _finding(number: int, question: Question, period: Period, caveat: str) -> Finding:
     answer = question.answer
     if answer is None:
         return Finding(
@@ -239,10 +243,10 @@ def _finding(number: int, question: Question, period: Period) -> Finding:
         )
     low, high = (period.per_month(saving) for saving in answer.saving)
     if low >= 0:
-        result = f"would save {_range(low, high)} a month"
+        result = f"would save {dollars_ranged(low, high)} a month"
         action = f"Compare its answers on a sample of {question.calls} first: what they are worth is not in the log."
     elif high <= 0:
-        result = f"would cost {_range(-high, -low)} more a month"
+        result = f"would cost {dollars_ranged(-high, -low)} more a month"
         action = f"Keep {question.calls} on the present models, unless the answers are worth the difference."
     else:
         result = f"would cost between {dollars(high)} less and {dollars(-low)} more a month"
@@ -256,9 +260,8 @@ def _finding(number: int, question: Question, period: Period) -> Finding:
         id=f"what-if-{number}",
         title=f"Moving {question.calls} to {question.on} {result}{by}, with {lengths(*answer.output_percent)}.",
         who=question.calls,
-        usd_per_month=low if low > 0 and answer.period_cost else None,
-        confidence="medium",
-        why_sure=f"{why_sure} {_left_out(answer)}" if answer.unpriced_calls else why_sure,
+        confidence="low" if caveat else "medium",
+        why_sure=" ".join(filter(None, (why_sure, _left_out(answer), caveat))),
         action=action,
         section="what-if",
     )

@@ -77,9 +77,10 @@ class Bins:
         """The amount of a span."""
         return int(self.within(span).sum())
 
-    def days(self) -> list[int]:
+    def days(self) -> Int64s:
         """The amount of each day."""
-        return [int(n) for n in self.amounts.reshape(self.period.days, self.per_day).sum(axis=1)]
+        days: Int64s = self.amounts.reshape(self.period.days, self.per_day).sum(axis=1)
+        return days
 
 
 @dataclass

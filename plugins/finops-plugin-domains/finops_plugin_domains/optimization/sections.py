@@ -18,9 +18,9 @@ from finops_core import (
     plural,
 )
 from finops_plugin_domains.optimization.evidence import Evidence
-from finops_plugin_domains.optimization.phrases import between, length, lengths, spent
+from finops_plugin_domains.optimization.phrases import dollars_between, length, lengths, spent
 from finops_plugin_domains.optimization.potential import Potential
-from finops_plugin_domains.optimization.prices import scaling_text, unpriced_text
+from finops_plugin_domains.optimization.prices import scaled_text, unpriced_text
 from finops_plugin_domains.optimization.repricing import dollars_of
 from finops_plugin_domains.optimization.savings import CAUTIOUS, ENDS, HOPEFUL, MEASURES
 
@@ -43,6 +43,7 @@ METHOD = (
     "A call that several measures would make cheaper counts once, with the largest of its savings; a call that a "
     "switch makes dearer counts that loss in full. Measures are not stacked: what caching or a batch would save on top "
     "of a switch is left out. Commitments are applied to what is left of each hour, and count where they pay.",
+    "Days before the period are judged with the switches that are chosen for the period.",
     "COIN = (1 - savings / cost) x 100.",
 )
 
@@ -78,7 +79,7 @@ def together(analyzer: OptimizationAnalyzer, potential: Potential, cost: Decimal
     return Section(
         id="together",
         title="What all of it comes to",
-        text=f"Of the {dollars(cost)} spent {spent(potential.period)}, {between(dollars(low), dollars(high))} could "
+        text=f"Of the {dollars(cost)} spent {spent(potential.period)}, {dollars_between(low, high)} could "
         f"have been saved. The cautious end assumes {length(analyzer.output_percent[1])} after a switch and counts "
         f"neither caching nor failed calls; the hopeful end assumes {length(analyzer.output_percent[0])} and counts "
         f"all of both. Counting each call once leaves out {dollars(overlap)} of overlap at the hopeful end."
@@ -173,7 +174,7 @@ def assumptions(
         "measurement.",
         "Input tokens and cache hits stay as they are when a task moves to another model.",
         "The quality of answers is not in the log and is not judged.",
-        scaling_text(potential),
+        scaled_text(potential),
         unpriced_text(catalog, evidence),
         history,
     ]

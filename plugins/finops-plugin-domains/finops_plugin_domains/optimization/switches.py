@@ -10,7 +10,7 @@ from finops_core import Axis, Breakdown, Chart, Column, Section, Series, Table, 
 from finops_plugin_domains.optimization.evidence import Evidence, Model, Use
 from finops_plugin_domains.optimization.phrases import length
 from finops_plugin_domains.optimization.potential import Potential
-from finops_plugin_domains.optimization.prices import scaling_text
+from finops_plugin_domains.optimization.prices import scaled_text
 from finops_plugin_domains.optimization.repricing import dollars_of
 from finops_plugin_domains.optimization.savings import CAUTIOUS, HOPEFUL, Outcome
 
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from finops_plugin_domains.optimization.analyzer import OptimizationAnalyzer
 
 CHARTED = 10
-
-FROM_AND_TO = (
-    Column(name="task", label="Task", role="dimension", dimension="task_type"),
-    Column(name="provider", label="Provider", role="dimension", dimension="provider"),
-    Column(name="model", label="Model now", role="dimension", dimension="model"),
-    Column(name="to-provider", label="Provider then"),
-    Column(name="to-model", label="Model then"),
-)
 
 
 def switches(
@@ -37,7 +29,7 @@ def switches(
     """Which task should move to which model, and which cheaper models were turned down."""
     blocks: list[Chart | Table] = []
     if potential.switches:
-        blocks += [_chart(analyzer, potential), _table(analyzer, potential, evidence)]
+        blocks += [_chart(analyzer, potential), _savings(analyzer, potential), _records(analyzer, potential, evidence)]
     if any(saving > 0 for saving in potential.survey.refused.values()):
         blocks.append(_refused(analyzer, potential, refusals))
     return Section(
@@ -104,62 +96,84 @@ def _together(top: Sequence[tuple[Use, Model, Outcome]], of: int) -> str:
     return f"{which} {saved} of the period's cost at the cautious end."
 
 
-def _table(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evidence) -> Table:
+def _route(use: Use, target: Model, across_providers: bool) -> Sequence[str | None]:
+    """From where to where: what stands in the columns of :func:`_from_and_to`."""
+    return (*use, *target) if across_providers else (*use, target[1])
+
+
+def _from_and_to(across_providers: bool) -> tuple[Column, ...]:
+    """The columns that name a switch; the provider is told twice only where it may change."""
+    return (
+        Column(name="task", label="Task", role="dimension", dimension="task_type"),
+        Column(name="provider", label="Provider", role="dimension", dimension="provider"),
+        Column(name="model", label="Model now", role="dimension", dimension="model"),
+        *([Column(name="to-provider", label="Provider then")] if across_providers else []),
+        Column(name="to-model", label="Model then"),
+    )
+
+
+def _savings(analyzer: OptimizationAnalyzer, potential: Potential) -> Table:
     least, most = analyzer.output_percent
-    rows = []
-    for use, target, outcome in potential.switches:
-        now, other = evidence.records[use], evidence.records[(use[0], *target)]
-        rows.append(
-            [
-                *use,
-                *target,
-                now.calls,
-                dollars_of(outcome.now),
-                outcome.saving(CAUTIOUS),
-                dollars_of(outcome.same),
-                outcome.saving(HOPEFUL),
-                other.calls,
-                now.error_percent,
-                other.error_percent,
-                now.p50,
-                other.p50,
-            ]
-        )
     return Table.of(
         "switches-table",
-        "Every switch, with what the log says about both models on that task",
+        "What every switch saves",
         (
-            *FROM_AND_TO,
-            Column(name="calls", label="Calls", unit="count", role="measure"),
+            *_from_and_to(analyzer.across_providers),
             Column(name="cost", label="Cost now", unit="usd", role="measure"),
             Column(name="low", label=f"Saved, output {most:+} %", unit="usd", role="measure"),
             Column(name="same", label="Saved, same output", unit="usd", role="measure"),
             Column(name="high", label=f"Saved, output {least:+} %", unit="usd", role="measure"),
-            Column(name="evidence", label="Calls of the task there", unit="count"),
+        ),
+        [
+            (
+                *_route(use, target, analyzer.across_providers),
+                dollars_of(outcome.now),
+                outcome.saving(CAUTIOUS),
+                dollars_of(outcome.same),
+                outcome.saving(HOPEFUL),
+            )
+            for use, target, outcome in potential.switches
+        ],
+        total=True,
+        note=f"Cost now is the catalogue's, in dollars of the log like the savings. {scaled_text(potential)}".rstrip(),
+    )
+
+
+def _records(analyzer: OptimizationAnalyzer, potential: Potential, evidence: Evidence) -> Table:
+    rows = []
+    for use, target, _ in potential.switches:
+        now, then = evidence.records[use], evidence.records[(use[0], *target)]
+        record = (now.calls, then.calls, now.error_percent, then.error_percent, now.p50, then.p50)
+        rows.append((*_route(use, target, analyzer.across_providers), *record))
+    return Table.of(
+        "switches-records",
+        "What the log says about both models of every switch on its task",
+        (
+            *_from_and_to(analyzer.across_providers),
+            Column(name="calls", label="Calls now", unit="count", role="measure"),
+            Column(name="to-calls", label="Calls there", unit="count"),
             Column(name="failed", label="Failed now", unit="percent"),
             Column(name="to-failed", label="Failed there", unit="percent"),
             Column(name="latency", label="Median now", unit="ms"),
             Column(name="to-latency", label="Median there", unit="ms"),
         ),
         rows,
-        total=True,
-        note="Cost now is the catalogue's, in dollars of the log like the savings. " + scaling_text(potential),
     )
 
 
 def _refused(analyzer: OptimizationAnalyzer, potential: Potential, refusals: Mapping[tuple[Use, Model], str]) -> Table:
-    rows = [
-        (*use, *target, dollars_of(saving), refusals[use, target])
-        for (use, target), saving in potential.survey.refused.items()
-        if saving > 0
-    ]
+    turned_down = [(use, target, saving) for (use, target), saving in potential.survey.refused.items() if saving > 0]
+    turned_down.sort(key=lambda turned: (-turned[2], str(turned)))
     return Table.of(
         "refused",
         "Cheaper models that were turned down, and why",
         (
-            *FROM_AND_TO,
+            *_from_and_to(analyzer.across_providers),
             Column(name="low", label=f"Not saved, output {analyzer.output_percent[1]:+} %", unit="usd"),
             Column(name="why", label="Why not"),
         ),
-        sorted(rows, key=lambda row: (-row[5], str(row))),
+        [
+            (*_route(use, target, analyzer.across_providers), dollars_of(saving), refusals[use, target])
+            for use, target, saving in turned_down
+        ],
     )
