@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from finops_core.simulation import AICallSimulator, Calendar, Customers, Event, Run
     from finops_core.simulation.mix import mix
     from finops_core.site import Site
-    from finops_core.wording import count, dollars, listing, percent, plural, signed_dollars
+    from finops_core.wording import are, begin, count, dollars, listing, percent, plural, signed_dollars, some_of
 
 _HOMES = {
     "finops_core.analyzer": ("Analyzer",),
@@ -66,7 +66,17 @@ _HOMES = {
     "finops_core.simulation": ("AICallSimulator", "Calendar", "Customers", "Event", "Run"),
     "finops_core.simulation.mix": ("mix",),
     "finops_core.site": ("Site",),
-    "finops_core.wording": ("count", "dollars", "listing", "percent", "plural", "signed_dollars"),
+    "finops_core.wording": (
+        "are",
+        "begin",
+        "count",
+        "dollars",
+        "listing",
+        "percent",
+        "plural",
+        "signed_dollars",
+        "some_of",
+    ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -117,6 +127,8 @@ __all__ = [
     "Table",
     "UnknownPriceError",
     "UsageError",
+    "are",
+    "begin",
     "count",
     "dollars",
     "extrapolated",
@@ -128,6 +140,7 @@ __all__ = [
     "plural",
     "read_once",
     "signed_dollars",
+    "some_of",
     "split",
     "usd",
 ]

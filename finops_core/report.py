@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pyarrow as pa
 from pydantic import (
@@ -27,6 +27,8 @@ from pydantic import (
 
 from finops_core.cells import Cell, Number, Rows, Unit, cell, cells, typed_rows
 from finops_core.errors import PluginError
+
+S = TypeVar("S")
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_ROWS = 20_000
@@ -72,6 +74,19 @@ class Metric(_Data):
             for key in ("value", "current", "previous"):
                 data[key] = cell(data.get(key), data["unit"])
         return data
+
+    @classmethod
+    def over(cls, spans: Sequence[S | None], measure: Callable[[S], Any], **fields: Any) -> Self:
+        """A metric measured over the period and, where there is a comparison, over both of its spans.
+
+        Args:
+            spans: What is measured in the period, in the later and in the earlier span; the latter two may be missing
+                or ``None``.
+            measure: The value of one of them.
+            fields: The other fields.
+        """
+        value, current, previous = (None if span is None else measure(span) for span in (*spans, None, None)[:3])
+        return cls(value=value, current=current, previous=previous, **fields)
 
 
 class Finding(_Data):

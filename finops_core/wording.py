@@ -46,8 +46,31 @@ def plural(n: int, noun: str, many: str | None = None) -> str:
     return f"{count(n)} {noun if n == 1 else many or noun + 's'}"
 
 
-def listing(names: Sequence[str]) -> str:
-    """Names as a phrase: ``a``, ``a and b``, ``a, b and c``."""
+def some_of(part: int, whole: int, noun: str) -> str:
+    """How many, as a subject: ``no call``, ``the only call``, ``1 of 3 calls``, ``both calls``, ``all 3 calls``."""
+    if not part:
+        return f"no {noun}"
+    if whole == 1:
+        return f"the only {noun}"
+    if part < whole:
+        return f"{count(part)} of {plural(whole, noun)}"
+    return f"both {noun}s" if whole == 2 else f"all {plural(whole, noun)}"
+
+
+def are(part: int) -> str:
+    """The verb that follows such a subject."""
+    return "are" if part > 1 else "is"
+
+
+def begin(sentence: str) -> str:
+    """The same with a capital letter in front."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def listing(names: Sequence[str], most: int | None = None) -> str:
+    """Names as a phrase: ``a``, ``a and b``, ``a, b and c``; beyond ``most`` of them ``a, b and 18 more``."""
+    if most is not None and len(names) > most:
+        names = [*names[:most], f"{count(len(names) - most)} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

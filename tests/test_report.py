@@ -167,3 +167,10 @@ def test_a_row_must_fit_the_columns():
 def test_no_report_takes_the_place_of_the_home_page():
     with pytest.raises(ValidationError, match="that is the home page"):
         a_report(name="index")
+
+
+def test_a_metric_is_measured_over_the_period_and_both_compared_spans():
+    words = Metric.over(("three", "two", None), len, id="m", label="m", unit="count")
+    assert (words.value, words.current, words.previous) == (5, 3, None)
+    only = Metric.over(["three"], len, id="m", label="m", unit="count", better="lower")
+    assert (only.value, only.current, only.previous, only.better) == (5, None, None, "lower")

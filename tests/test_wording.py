@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from finops_core.wording import count, dollars, listing, percent, plural, signed_dollars
+from finops_core.wording import are, begin, count, dollars, listing, percent, plural, signed_dollars, some_of
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,21 @@ def test_counts_and_nouns_agree() -> None:
 
 def test_names_become_a_phrase() -> None:
     assert [listing(["a"]), listing(["a", "b"]), listing(["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+    names = [f"c{i}" for i in range(2_003)]
+    assert [listing(names, most=2), listing(names[:2], most=2)] == ["c0, c1 and 2,001 more", "c0 and c1"]
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "sentence"),
+    [
+        (0, 1, "No call is late."),
+        (1, 1, "The only call is late."),
+        (0, 3, "No call is late."),
+        (1, 3, "1 of 3 calls is late."),
+        (2, 2, "Both calls are late."),
+        (2, 3_000, "2 of 3,000 calls are late."),
+        (3_000, 3_000, "All 3,000 calls are late."),
+    ],
+)
+def test_a_part_of_a_whole_is_a_subject_with_its_verb(part: int, whole: int, sentence: str) -> None:
+    assert begin(f"{some_of(part, whole, 'call')} {are(part)} late.") == sentence

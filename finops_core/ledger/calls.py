@@ -32,9 +32,6 @@ USAGE_COLUMNS = ("customer_id", "organization_id", "product_id", "feature_id", "
 TOKEN_COLUMNS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 """The columns that count tokens."""
 
-LEVEL_DAYS = 7
-"""Calls that cover less than this many days show no whole week, so that a month of them is an extrapolation."""
-
 
 @dataclass(frozen=True)
 class LogCounts:
@@ -362,7 +359,7 @@ class Calls:
     @read_once
     def month_caveat(self) -> str:
         """What an amount a month rests on, in one sentence, where the calls cover less than a week; else empty."""
-        if self.period is None or self.period.days >= LEVEL_DAYS or not self.total:
+        if self.period is None or self.period.shows_level or not self.total:
             return ""
         if self.total == 1:
             return "A month is extrapolated from a single call."

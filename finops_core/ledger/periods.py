@@ -13,6 +13,9 @@ from finops_core.money import EXACT, usd
 COMPARED_DAYS = 14
 """Without a period before, this many last days are compared with as many before them."""
 
+LEVEL_DAYS = 7
+"""Calls that cover less than this many days show no whole week, so that a month of them is an extrapolation."""
+
 
 @dataclass(frozen=True)
 class Period:
@@ -46,6 +49,11 @@ class Period:
     def end(self) -> datetime:
         """00:00 of the day after the last one: calls are in the period if ``start <= timestamp < end``."""
         return datetime.combine(self.last + timedelta(days=1), time())
+
+    @property
+    def shows_level(self) -> bool:
+        """Whether it has a whole week, so that what it holds may be taken for a level."""
+        return self.days >= LEVEL_DAYS
 
     def per_month(self, amount: Decimal) -> Decimal:
         """An amount of this period as the amount of 30 such days, rounded to nine digits."""

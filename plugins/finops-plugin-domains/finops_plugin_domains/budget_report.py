@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from finops_core import Calls, Column, Finding, Section, Table, dollars, plural
+from finops_core import Calls, Column, Finding, Section, Table, are, begin, dollars, plural, some_of
 from finops_plugin_domains.budgets import BudgetStatus
 from finops_plugin_domains.ids import named_id
-from finops_plugin_domains.wording import are, begin, some_of
 
 HOW_TO_SET = (
     "No budget is set. Set one in finops.toml, such as [budgets.total.all] with usd_per_month = 5000, or for an "

@@ -15,12 +15,14 @@ from finops_core import (
     Period,
     Report,
     Settings,
+    begin,
     count,
     dollars,
     extrapolated,
     hookimpl,
     percent,
     plural,
+    some_of,
 )
 from finops_plugin_domains.performance import sections
 from finops_plugin_domains.performance.failing import ERROR_SIGMA, failing, others_percent
@@ -37,7 +39,6 @@ from finops_plugin_domains.service import (
     quality_of,
 )
 from finops_plugin_domains.understanding.breakdown import label, named
-from finops_plugin_domains.wording import begin, some_of
 
 MOST_FINDINGS = 3
 """Of one kind; the tables hold the rest."""

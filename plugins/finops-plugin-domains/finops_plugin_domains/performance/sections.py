@@ -16,10 +16,13 @@ from finops_core import (
     Series,
     Settings,
     Table,
+    are,
+    begin,
     dollars,
     listing,
     percent,
     plural,
+    some_of,
 )
 from finops_plugin_domains.performance.failing import failing_text
 from finops_plugin_domains.performance.frontier import Beaten
@@ -34,7 +37,6 @@ from finops_plugin_domains.service import (
     duration,
 )
 from finops_plugin_domains.understanding.breakdown import LABELS, MOST_BARS, dimension_columns, label
-from finops_plugin_domains.wording import are, begin, some_of
 
 _BY = (MODEL, ("provider",), ("task_type",))
 

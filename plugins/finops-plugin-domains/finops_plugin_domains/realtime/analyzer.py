@@ -19,6 +19,7 @@ from finops_core import (
     extrapolated,
     hookimpl,
     plural,
+    some_of,
 )
 from finops_plugin_domains.budget_report import budget_findings, budget_section
 from finops_plugin_domains.budgets import BudgetStatus, budget_statuses
@@ -44,7 +45,6 @@ from finops_plugin_domains.realtime.incident_report import (
 )
 from finops_plugin_domains.realtime.score_report import score_section
 from finops_plugin_domains.realtime.scoring import simulated_customers
-from finops_plugin_domains.wording import some_of
 
 LAG = "By the first silent day; who fell silent in the last days shows only later, so that a fall is no good news yet."
 

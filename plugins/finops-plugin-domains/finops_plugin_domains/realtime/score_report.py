@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finops_core import Calls, Column, Section, Table, listing, plural
+from finops_core import Calls, Column, Section, Table, begin, listing, plural, some_of
 from finops_plugin_domains.realtime.anomalies import Incident
 from finops_plugin_domains.realtime.churn import Stopped
 from finops_plugin_domains.realtime.hourly import HourlyUse
 from finops_plugin_domains.realtime.scoring import Score, score_bursts, score_churn, simulated_customers
-from finops_plugin_domains.wording import begin, some_of
 
 MOST_MISSED = 20
 """Events named in the sentence about what was missed."""
