@@ -60,7 +60,10 @@ def test_days_that_the_log_does_not_cover_are_left_out_and_it_is_said(choice, co
 
 def test_a_period_outside_of_the_log_has_no_calls_and_is_called_what_it_is():
     calls = calls_from(daily(date(2026, 1, 5), 4), choice=PeriodChoice(date(2026, 3, 1), date(2026, 3, 5)))
-    assert (calls.total, calls.empty_text) == (0, "No calls in the period (2026-03-01 to 2026-03-05).")
+    assert (calls.total, calls.empty_text) == (
+        0,
+        "No calls in the period (2026-03-01 to 2026-03-05); the log covers 2026-01-05 to 2026-01-08.",
+    )
 
 
 def test_calls_after_the_period_are_not_history_and_not_now():

@@ -372,7 +372,8 @@ class Calls:
     def empty_text(self) -> str:
         """What to say of a period without calls, in one sentence."""
         if self.period is not None:
-            return f"No calls in the period ({self.period})."
+            covered = "" if self.period == self.log_period else f"; the log covers {self.log_period}"
+            return f"No calls in the period ({self.period}){covered}."
         if self.counts.quarantined:
             lines = plural(self.counts.quarantined, "line")
             return f"No calls: nothing in the log could be read as one ({lines} quarantined; finops check says why)."

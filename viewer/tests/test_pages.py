@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finops_core.ledger.calls import LogCounts
-from finops_core.ledger.periods import Period
+from finops_core.ledger.periods import Period, PeriodChoice
 from finops_core.report import Column, Metric, Report, Table
 from finops_core.site import Site
 from finops_core.testing import calls_from
@@ -131,6 +131,16 @@ def test_the_home_page_of_a_log_without_calls_says_how_to_get_some(
     assert "0 AI calls, 1 report, 0 findings." in text
     assert "The log holds no calls yet: simulate some with finops run" in text
     assert "1 line of" in text
+
+
+def test_the_home_page_of_a_period_without_calls_says_what_the_log_covers(
+    publish: Callable[..., dict[str, str]], make_report: Callable[..., Report]
+) -> None:
+    empty = make_report("x").model_copy(update={"state": "empty", "findings": ()})
+    calls = calls_from([{"timestamp": "2026-01-05"}], choice=PeriodChoice(first=date(2026, 3, 1)))
+    text = Outline(publish(empty, calls=calls, period=calls.period, now=calls.now)["index.html"]).text
+    assert "No data in this period" in text
+    assert "No calls in this period: the log covers 2026-01-05 to 2026-01-05." in text
 
 
 def test_findings_link_to_the_section_that_proves_them(
