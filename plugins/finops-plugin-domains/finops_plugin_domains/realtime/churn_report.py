@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 
 from finops_core import Column, Finding, Section, Table, dollars, listing, percent, plural
 from finops_plugin_domains.realtime.churn import Decline, Declining, Stopped
 
 NAMED = 3
-"""Customers named in a sentence."""
+"""Customers, or pauses, named in a sentence."""
 
 
 def revenue_at_risk(customers: Sequence[Stopped | Declining]) -> Decimal:
@@ -27,8 +28,7 @@ def revenue_text(customers: Sequence[Stopped | Declining]) -> str:
 
 
 def _names(customers: Sequence[Stopped | Declining]) -> str:
-    names = [c.customer for c in customers[:NAMED]]
-    return listing([*names, f"{len(customers) - NAMED} more"] if len(customers) > NAMED else names)
+    return listing([c.customer for c in customers], most=NAMED)
 
 
 def _rarely(chance: float) -> str:
@@ -122,6 +122,26 @@ def stopped_section(
         title="Customers who stopped",
         text=f"{plural(len(stopped), 'customer')} stopped using the service: {revenue_text(stopped)}. {rule}",
         blocks=(table,),
+    )
+
+
+def pause_text(days: Sequence[date]) -> str:
+    """That nobody called on some days, as a sentence about each pause.
+
+    Args:
+        days: At least one, in order.
+    """
+    pauses: list[list[date]] = []
+    for day in days:
+        if pauses and (day - pauses[-1][-1]).days == 1:
+            pauses[-1].append(day)
+        else:
+            pauses.append([day])
+    named = listing([str(p[0]) if len(p) == 1 else f"{p[0]} to {p[-1]}" for p in pauses], most=NAMED)
+    hold, they = ("holds", "it counts as a day") if len(days) == 1 else ("hold", "they count as days")
+    return (
+        f"{plural(len(days), 'day')} ({named}) {hold} no call: a missing export or a real pause; {they} on which "
+        "nobody called."
     )
 
 
