@@ -203,6 +203,18 @@ def test_under_two_weeks_no_decline_is_told():
     assert "With less than two whole weeks" in next(s for s in report.sections if s.id == "declining").text
 
 
+def test_a_decline_over_two_weeks_compares_the_last_week_with_the_week_before():
+    found = finding(analyze(ended(shrinking(14), 14)), "declining")
+    assert found.title.endswith(" fewer calls in the last week than in the week before.")
+
+
+def test_where_nobody_called_in_both_spans_no_decline_is_told():
+    # "gone" called on days 0 to 13 and "new" on days 14 to 27: nobody who still calls has done so for 28 days.
+    report = analyze(ended(daily("gone", range(14)) + daily("new", range(14, 28)), 28))
+    text = next(s for s in report.sections if s.id == "declining").text
+    assert text == "No decline can be told: nobody who still calls has done so for 28 days."
+
+
 def test_a_burst_is_no_decline():
     # 500 calls on one early day beside the usual 20, and 19 a day later: a fall of 5 % without the burst.
     rows = daily("bursty", range(28), 20) + daily("bursty", [3], 480) + daily("bursty", range(28, 56), 19)

@@ -56,10 +56,10 @@ def test_in_a_period_that_ended_before_the_log_the_last_24_hours_are_told_by_the
     # The log goes on to January 18; the last call of the period is at 23:00 of January 13, eleven hours after the 100.
     rows = steady() + burst(START + timedelta(days=8, hours=12), 100)
     told = analyze(rows, choice=PeriodChoice(last=date(2026, 1, 13)))
-    assert told.answer.startswith("In the 24 hours to 2026-01-13 23:00, one incident, of c1 ")
-    assert told.findings[0].title.startswith("c1: an incident in the 24 hours to 2026-01-13 23:00, 2026-01-13 12:00 to")
+    assert told.answer.startswith("In the 24 hours to 2026-01-13 23:00 UTC, one incident, of c1 ")
+    assert told.findings[0].title.startswith("c1: an incident in the last 24 hours of the period, 2026-01-13 12:00 to")
     quiet = analyze(rows, choice=PeriodChoice(last=date(2026, 1, 15)))
-    assert quiet.answer.startswith("No incident in the 24 hours to 2026-01-15 23:00. One earlier incident, ")
+    assert quiet.answer.startswith("No incident in the 24 hours to 2026-01-15 23:00 UTC. One earlier incident, ")
 
 
 @pytest.mark.parametrize(("calls", "severity"), [(200, "info"), (300, "warning")])

@@ -146,7 +146,8 @@ def pause_text(days: Sequence[date]) -> str:
 
 
 def _weeks(decline: Decline) -> str:
-    return plural(decline.span_days // 7, "week")
+    weeks = decline.span_days // 7
+    return "week" if weeks == 1 else plural(weeks, "week")
 
 
 def decline_finding(decline: Decline) -> Finding:
@@ -187,6 +188,9 @@ def decline_section(decline: Decline, min_percent: float) -> Section:
         return Section(
             id="declining", title=title, text="With less than two whole weeks of data no decline can be told."
         )
+    if not decline.compared:
+        text = f"No decline can be told: nobody who still calls has done so for {2 * decline.span_days} days."
+        return Section(id="declining", title=title, text=text)
     caveat = "" if decline.cycle_excluded else " With less than eight weeks of data a monthly cycle cannot be excluded."
     compared = (
         f"Compared: the last {_weeks(decline)} with the {_weeks(decline)} before, of "

@@ -86,6 +86,7 @@ def _customer_finding(
     told = recent or group
     worst, _ = max(told, key=lambda g: (g[0].extra, g[0].start))
     hours = sum(i.flagged for i, _ in group)
+    when = " in the last 24 hours" if incidents.until_the_end else " in the last 24 hours of the period"
     if any(i.by_calls for i, _ in told):
         times = sum(i.calls for i, _ in told) / max(sum(i.expected_calls for i, _ in told), 1e-9)
         sure = f"{times:,.{0 if times >= 10 else 1}f} times the expected calls. {_by_chance(false_alarms)}"
@@ -102,7 +103,7 @@ def _customer_finding(
         action = f"Find out what changed for {customer} {span_text(worst)}: the model, the prompt or its length"
     return Finding(
         id=named_id("incidents", customer),
-        title=f"{customer}: {_what_happened(told, group, f' in {incidents.lately}' if recent else '')}.",
+        title=f"{customer}: {_what_happened(told, group, when if recent else '')}.",
         who=customer,
         usd_per_month=_per_month(incidents, extra_of(group)),
         confidence="high" if times >= SURE_TIMES or hours >= SURE_HOURS else "medium",

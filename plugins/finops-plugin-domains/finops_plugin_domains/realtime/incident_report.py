@@ -57,10 +57,14 @@ class Incidents:
     drivers: Sequence[Driver]
 
     @property
+    def until_the_end(self) -> bool:
+        """Whether the period holds the last day of the log; one that was asked for may end before."""
+        return self.calls.now.date() == self.calls.log_period.last
+
+    @property
     def lately(self) -> str:
-        """What the 24 hours before now are called: the last ones only if the log has no later call."""
-        now, log = self.calls.now, self.calls.log_period
-        return "the last 24 hours" if now.date() == log.last else f"the 24 hours to {now:%Y-%m-%d %H:%M}"
+        """What a sentence calls the 24 hours before now."""
+        return "the last 24 hours" if self.until_the_end else f"the 24 hours to {self.calls.now:%Y-%m-%d %H:%M} UTC"
 
     @property
     def extra(self) -> Decimal:
