@@ -110,7 +110,7 @@ def test_only_customers_who_fell_silent_in_the_period_are_reported():
 
 def test_on_a_short_log_nobody_can_be_said_to_have_stopped():
     report = analyze(daily("a", range(2)) + daily("b", [0]))
-    assert "the log is too short to tell who stopped using the service" in report.answer
+    assert "too few days are known to tell who stopped using the service" in report.answer
     assert metric(report, "stopped").value is None
     assert metric(report, "revenue_at_risk").value is None
 
@@ -121,7 +121,7 @@ def test_where_no_silence_would_be_beyond_chance_nobody_is_said_to_stay():
     # and b = 4/48: 3.5 silent days come up once in 1,800 times, B(a, b) / B(a, b + 3.5), and 4.5 after none once in
     # 2,000. Asked for is once in 10,000: 0.001 false alarms over 10 customers.
     report = analyze(others(6) + daily("gone", range(2)))
-    assert "the log is too short to tell who stopped using the service" in report.answer
+    assert "too few days are known to tell who stopped using the service" in report.answer
     assert (metric(report, "stopped").value, table(report, "stopped")) == (None, [])
 
 

@@ -225,8 +225,10 @@ class RealtimeAnalyzer(Analyzer):
 
 
 def _stopped_answer(silent: list[Stopped] | None, stopped: list[Stopped] | None) -> str:
+    if silent is None:
+        return "too few days are known to tell who stopped using the service"
     if stopped is None:
-        return f"the {'log' if silent is None else 'period'} is too short to tell who stopped using the service"
+        return "the period is too short to tell who stopped using the service"
     if stopped:
         return f"{plural(len(stopped), 'customer')} stopped using the service ({revenue_text(stopped)})"
     return "nobody stopped using the service"

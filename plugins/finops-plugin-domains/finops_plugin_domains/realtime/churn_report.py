@@ -75,8 +75,8 @@ def stopped_section(
     """
     if stopped is None:
         text = (
-            "The log is too short to tell who stopped: a silence that fits into it would not be beyond chance even for "
-            "somebody who used to call every day."
+            "Too few days are known to tell who stopped: a silence that fits into them would not be beyond chance even "
+            "for somebody who used to call every day."
             if silent is None
             else f"The period is too short to tell who stopped: no silence that began in it has lasted the "
             f"{min_silence_days:g} days from which on a customer counts as gone."
