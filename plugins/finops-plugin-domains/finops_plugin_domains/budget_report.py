@@ -5,10 +5,9 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 
 from finops_core import Calls, Column, Finding, Section, Table, are, begin, dollars, plural, some_of
-from finops_plugin_domains.budgets import BudgetStatus
+from finops_plugin_domains.budgets import WEEKDAY_DAYS, BudgetStatus
 from finops_plugin_domains.ids import named_id
 
 HOW_TO_SET = (
@@ -41,8 +40,8 @@ def _overspent(calls: Calls, status: BudgetStatus, today: date) -> Finding:
     why = (
         "It is spent already."
         if status.over
-        else f"Expected from the mean cost of the last {plural(status.days, 'whole day')}, by weekday from two weeks "
-        "on; no trend is assumed."
+        else f"Expected from the mean cost of the last {plural(status.days, 'whole day')}, by weekday from "
+        f"{WEEKDAY_DAYS} of them on; no trend is assumed."
     )
     return Finding(
         id=named_id(f"budget-{status.dimension}", status.name),
@@ -50,7 +49,7 @@ def _overspent(calls: Calls, status: BudgetStatus, today: date) -> Finding:
             f"{begin(status.label)} {'is ' if status.over else ''}{state_of(status, today)}: {_progress_text(status)}."
         ),
         who="" if status.dimension == "total" else status.name,
-        usd_per_month=_end_of(status) - status.budget,
+        usd_per_month=status.end - status.budget,
         confidence="high" if status.over else "medium",
         why_sure=f"{why}{_unlogged_text(calls, status)}",
         action="Raise the budget knowingly, or cut what drives it" + ("." if status.over else " before that day."),
@@ -59,17 +58,12 @@ def _overspent(calls: Calls, status: BudgetStatus, today: date) -> Finding:
     )
 
 
-def _end_of(status: BudgetStatus) -> Decimal:
-    """US dollars by the end of the month as far as they are known."""
-    return status.expected if status.expected is not None else status.spent
-
-
 def _progress_text(status: BudgetStatus) -> str:
     """What is spent and expected of a budget that is exceeded, in words."""
-    return (
-        f"{dollars(status.spent)} of {dollars(status.budget)} is spent, {dollars(_end_of(status))} is expected by the "
-        "end of the month"
-    )
+    spent = f"{dollars(status.spent)} of {dollars(status.budget)} is spent"
+    if status.expected is None:
+        return f"{spent}, and what the month will come to is not known yet"
+    return f"{spent}, {dollars(status.expected)} is expected by the end of the month"
 
 
 def _unused(status: BudgetStatus) -> Finding:

@@ -51,6 +51,11 @@ class BudgetStatus:
     unlogged_days: int
 
     @property
+    def end(self) -> Decimal:
+        """US dollars by the end of the month as far as they are known: what is expected, or else what is spent."""
+        return self.spent if self.expected is None else self.expected
+
+    @property
     def over(self) -> bool:
         """Whether it is used up already."""
         return self.spent > self.budget
@@ -84,7 +89,7 @@ def budget_statuses(calls: Calls) -> list[BudgetStatus]:
             _status(calls.now, since, unlogged, dimension, name, budget.usd_per_month, costs[name])
             for name, budget in budgets.items()
         ]
-    return sorted(statuses, key=lambda s: (s.budget - (s.expected or s.spent), s.dimension, s.name))
+    return sorted(statuses, key=lambda s: (s.budget - s.end, s.dimension, s.name))
 
 
 def _daily_costs(calls: Calls, column: str | None, names: list[str], since: date) -> dict[str, dict[date, Decimal]]:

@@ -12,7 +12,7 @@ from finops_plugin_domains.served import Served, percentiles, served
 
 Names = tuple[str | None, ...]
 
-QUANTILES = (0.5, 0.95, 0.99)
+QUANTILES = (0.5, 0.95, 0.99, 0.0, 1.0)
 FEWEST_FOR_P95, FEWEST_FOR_P99 = 20, 100
 """Calls below which a percentile is not known: one in twenty of them, or one in a hundred, is less than one call."""
 
@@ -50,7 +50,8 @@ class Service:
         on_time_cost: Dollars of these.
         untimed_cost: Dollars of successful calls whose latency is not known.
         first: The moment of the first call.
-        latency: The 50th, 95th and 99th percentile of the timed calls, milliseconds; empty without one.
+        latency: Of the timed calls the 50th, 95th and 99th percentile, the least and the most, milliseconds; empty
+            without one.
     """
 
     names: Names
@@ -82,6 +83,12 @@ class Service:
     def p99(self) -> float | None:
         """99 of 100 timed calls took this long or less, milliseconds; ``None`` below :data:`FEWEST_FOR_P99`."""
         return self.latency[2] if self.timed >= FEWEST_FOR_P99 else None
+
+    @property
+    def same_latency(self) -> bool:
+        """Whether the fastest and the slowest of the timed calls, at least one, read the same."""
+        *_, least, most = self.latency
+        return duration(least) == duration(most)
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -224,3 +231,18 @@ def _cost(amounts: Iterable[Decimal]) -> Decimal:
 def duration(ms: float) -> str:
     """A latency in a sentence: ``850 ms``, ``4.2 s``."""
     return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:,.1f} s"
+
+
+def how_long(service: Service, calls: str) -> str:
+    """How long calls take, as a clause: ``half of the calls take 4.2 s or more, and one in twenty 15.2 s or more``.
+
+    Args:
+        service: With at least one timed call.
+        calls: What the clause calls them.
+    """
+    usual = duration(service.p50 or 0)
+    if service.same_latency:
+        known = "" if service.timed == service.calls else " that succeeded with a known latency"
+        return f"all of {calls}{known} take {usual}"
+    tail = usual if service.p95 is None else duration(service.p95)
+    return f"half of {calls} take {usual} or more{'' if tail == usual else f', and one in twenty {tail} or more'}"

@@ -111,9 +111,12 @@ def test_a_change_by_shared_cost_is_no_burst_of_the_organisation():
     assert finding.why_sure == "Both are exact sums of logged cost; whether the change lasts is not known."
 
 
-def test_in_less_than_a_week_no_burst_is_told():
+def test_in_less_than_a_week_no_burst_is_told_from_a_level_and_no_amount_a_month():
+    # 4 x $1 + 2 x $9 after 6 x $1: +$16, which five times over would be $80.00 a month.
     (finding,) = analyze(days("o", [1] * 6 + [1] * 4 + [9, 9]), choice=PeriodChoice(tail="6d")).findings
     assert "burst" not in finding.why_sure
+    assert "o pays $16.00 more" in finding.title
+    assert (finding.usd_per_month, finding.confidence, finding.severity) == (None, "low", "warning")
 
 
 def test_a_change_that_hardly_matters_to_the_whole_is_no_finding_and_what_was_checked_is():

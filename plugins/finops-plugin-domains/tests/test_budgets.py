@@ -149,6 +149,19 @@ def test_where_cost_is_shared_an_organisations_budget_says_that_it_counts_what_i
 def test_on_the_first_day_nothing_is_projected():
     (status,) = budget_statuses(calls_from(spending(1), settings=budgets(total={"all": 15})))
     assert (status.spent, status.expected, status.runs_out) == (Decimal(10), None, None)
+    assert status.end == Decimal(10)
+
+
+def test_a_budget_overspent_on_the_first_day_does_not_say_what_the_month_will_come_to():
+    report = analyze(spending(1), settings=budgets(total={"all": 8}))
+    (found,) = [f for f in report.findings if f.section == "budgets"]
+    assert found.title == (
+        "The total budget is overspent since 2026-01-01: $10.00 of $8.00 is spent, and what the month will come to is "
+        "not known yet."
+    )
+    # What is over already: 10 - 8.
+    assert found.usd_per_month == Decimal(2)
+    assert table(report, "budgets")[0]["expected"] is None
 
 
 def test_a_budget_counts_its_calendar_month_only():

@@ -166,7 +166,7 @@ def test_a_beaten_model_is_told_by_the_nearest_in_price_and_claims_no_saving() -
     ]
     beaten = finding(report, "beaten-1")
     assert (beaten.who, beaten.usd_per_month, beaten.confidence) == ("openai / dear", None, "low")
-    assert "costs $300.00 a month" in beaten.title  # $10 in one day
+    assert "where it costs $10.00 in the period; " in beaten.title  # and not 30 times that a month
     # Optimization may well name another model for the same task; the page says why.
     assert "Of the models that are both faster and cheaper there, openai / near is the nearest in price." in (
         beaten.why_sure
@@ -193,7 +193,17 @@ def test_a_model_that_fails_more_often_than_chance_is_named() -> None:
         "10.0 % of the calls to openai / bad fail, against 1.0 % of all other calls"
         in finding(report, "failing-1").title
     )
+    # 50 times $0.001 are $0.05 in a day, and $0.05 of $14.45 is too little for a finding of its own.
     assert finding(report, "failing-1").usd_per_month == Decimal("1.5")
+    assert "they cost $0.05 in the period" in finding(report, "failing-1").why_sure
+
+
+def test_what_failed_calls_cost_is_at_stake_once() -> None:
+    # The 50 failed calls of a cent are $0.50 of $15.00, 3.3 %: they are all of the cost of failed calls.
+    rows = [*model("good", [100] * 1000), *model("bad", [100] * 450), *failed("bad", 50, cost="0.01")]
+    report = analyze(rows)
+    assert finding(report, "failed-cost").usd_per_month == Decimal(15)
+    assert finding(report, "failing-1").usd_per_month is None
 
 
 def test_a_promised_service_level_that_is_missed_is_a_warning_without_dollars() -> None:
@@ -209,17 +219,50 @@ def test_a_promised_service_level_that_is_missed_is_a_warning_without_dollars() 
     assert "80.0 % of calls kept the service level" in missed.title
 
 
+def test_only_a_model_with_enough_calls_is_called_the_fastest() -> None:
+    # Of 19 calls nobody knows how fast a model is; the table has them all the same.
+    rows = [*model("quick", [100] * 19), *model("usual", [500] * 100), *model("late", [900] * 100)]
+    report = analyze(rows)
+    assert "openai / usual is fastest" in report.answer
+    speed = report.sections[0]
+    assert speed.text.endswith(
+        " Of the 2 models with 100 calls or more, openai / usual answers fastest (median 500 ms), openai / late "
+        "slowest (900 ms)."
+    )
+    assert ("quick", 100.0) in cells(table(report, "service-by-model"), "model", "p50")
+    assert (
+        analyze(rows, min_calls=19)
+        .sections[0]
+        .text.endswith(" openai / quick answers fastest (median 100 ms), openai / late slowest (900 ms).")
+    )
+
+
 def test_few_calls_have_a_median_and_no_one_in_twenty() -> None:
     report = analyze(model("m", [100] * 19))
     assert report.answer.startswith("The median of 19 successful calls is 100 ms; ")
-    assert report.sections[0].text == "Over 19 successful calls, p50 is 100 ms."
-    assert "one in twenty" in analyze(model("m", [100] * 20)).answer
+    rows = model("m", [100] * 10 + [200] * 10)
+    assert analyze(rows[:19]).sections[0].text == "Over 19 successful calls, p50 is 100 ms."
+    # The 95th percentile of 20 lies 0.95 x 19 = 18.05 steps above the first.
+    assert analyze(rows).answer.startswith("Half of the calls take 150 ms or more, and one in twenty 200 ms or more; ")
+
+
+def test_where_all_latencies_read_the_same_they_are_told_once() -> None:
+    same = model("m", [1000, 1010] * 10)
+    report = analyze(same)
+    assert report.answer.startswith("All of the calls take 1.0 s; ")
+    assert report.sections[0].text == "All 20 successful calls with a known latency took 1.0 s."
+    # A failed call is no part of that.
+    assert analyze([*same, *failed("m", 1)]).answer.startswith(
+        "All of the calls that succeeded with a known latency take 1.0 s; "
+    )
+    # One quick call among 20: the 50th and the 95th percentile read the same, and not all calls take as long.
+    assert analyze(model("m", [10] + [1000] * 19)).answer.startswith("Half of the calls take 1.0 s or more; ")
 
 
 @pytest.mark.parametrize(("calls", "p95", "p99"), [(19, None, None), (20, 100, None), (99, 100, None), (100, 100, 100)])
 def test_a_percentile_is_known_from_one_call_beyond_it_on(calls: int, p95: object, p99: object) -> None:
     # One in twenty is a call from 20 on, one in a hundred from 100 on; below, no metric, table or chart shows it.
-    report = analyze(model("m", [100] * calls))
+    report = analyze(model("m", [10] + [100] * (calls - 1)))
     assert (value(report, "p95-latency"), value(report, "p99-latency")) == (p95, p99)
     assert cells(table(report, "service-by-model"), "p50", "p95", "p99") == [(100, p95, p99)]
     assert ("p99" in report.sections[0].text) == (calls >= 100)
@@ -246,11 +289,10 @@ def test_of_models_that_are_equally_fast_the_cheapest_is_named() -> None:
     report = analyze(rows)
     # 2 cents for 200 tokens are 10 cents for 1,000; every call takes one second, none takes more than that.
     assert report.answer.startswith(
-        "Half of the calls take 1.0 s or more, and one in twenty 1.0 s or more; openai / near is fastest and cheapest "
-        "(median 1.0 s, $0.10 for 1k tokens); "
+        "All of the calls take 1.0 s; openai / near is fastest and cheapest (median 1.0 s, $0.10 for 1k tokens); "
     )
     texts = {s.id: s.text for s in report.sections}
-    assert texts["speed"] == "Over 200 successful calls, p50 is 1.0 s, p95 1.0 s and p99 1.0 s."
+    assert texts["speed"] == "All 200 successful calls with a known latency took 1.0 s."
     assert "p95 is 1.0 s in every hour of the week with 20 timed calls or more." in texts["when"]
 
 
@@ -264,7 +306,7 @@ def test_the_answer_speaks_of_a_service_level_only_where_one_is_promised() -> No
     rows = model("m", [2000] * 100)
     assert "0.0 % of calls kept the service level of 1.0 s (target 90.0 %)" in analyze(rows).answer
     report = analyze(calls_from(rows))
-    assert report.answer == "Half of the calls take 2.0 s or more, and one in twenty 2.0 s or more; no call failed."
+    assert report.answer == "All of the calls take 2.0 s; no call failed."
     kept = next(m for m in report.metrics if m.id == "sla-compliance")
     assert kept.note.endswith("target 95 % (defaults that nobody promised).")
 
@@ -297,7 +339,8 @@ def test_the_model_that_fails_most_often_is_named_only_beyond_chance() -> None:
     # 10 and 12 of 1,000 differ by 0.2 points; a standard deviation of the difference is sqrt(0.011 x 0.989 x 2 / 1000)
     # = 0.47 points. 100 of 1,000 lie 9.0 points above the 1.0 %, of which one standard deviation is 1.02.
     assert failures_told(good, model("near", [100] * 988), failed("near", 12)) == (
-        "No model fails significantly more often than the others (1.0 % to 1.2 % of their calls)."
+        "No model's share of failed calls (1.0 % to 1.2 %) lies more than 4 standard deviations above that of the "
+        "others."
     )
     assert failures_told(good, model("bad", [100] * 900), failed("bad", 100)) == (
         "openai / bad fails most often: 10.0 % of its calls, against 1.0 % of all others."
@@ -321,9 +364,9 @@ def test_spans_are_compared() -> None:
 
 def test_percentiles_lie_between_the_calls_around_them() -> None:
     # Of 1 to 900 the median is halfway between the 450th and the 451st; p95 is 0.95 x 899 = 854.05 steps above the
-    # first, p99 890.01.
+    # first, p99 890.01. The fastest took 1 ms and the slowest 900.
     (service,) = quality_of(calls_from(model("m", list(range(900, 0, -1))))).services[MODEL]
-    assert service.latency == pytest.approx((450.5, 855.05, 891.01))
+    assert service.latency == pytest.approx((450.5, 855.05, 891.01, 1, 900))
 
 
 def test_an_hour_of_the_week_with_few_calls_has_no_percentile() -> None:

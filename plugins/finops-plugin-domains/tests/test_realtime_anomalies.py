@@ -261,13 +261,15 @@ def test_where_only_the_cost_per_call_could_be_checked_calls_are_not_called_usua
     assert report.sections[0].blocks == ()
 
 
-def test_a_month_made_of_a_few_days_lowers_the_confidence_of_its_dollars():
+@pytest.mark.parametrize(("days", "a_month"), [("6d", None), ("7d", Decimal(1) * 30 / 7)])
+def test_an_incident_has_dollars_a_month_only_where_a_week_was_looked_at(days, a_month):
+    # $1.00 more than expected. Within six days that is one event, and not the $5.00 a month that 1 x 30 / 6 would make.
     rows = steady() + burst(START + timedelta(days=13, hours=2), 100)
-    (found,) = analyze(rows, choice=PeriodChoice(tail="2d")).findings
-    # $1.00 more than expected in two days are $15.00 in 30.
-    assert found.usd_per_month == pytest.approx(Decimal(15), abs=Decimal("1e-6"))
-    assert found.confidence == "low"
-    assert found.why_sure.endswith("A month is extrapolated from 2 days.")
+    (found,) = analyze(rows, choice=PeriodChoice(tail=days)).findings
+    assert found.usd_per_month == (a_month and pytest.approx(a_month, abs=Decimal("1e-6")))
+    # That it happened is as sure as ever.
+    assert (found.severity, found.confidence) == ("warning", "high")
+    assert "$1.00 more than expected" in found.title
 
 
 def quiet_use(counts):

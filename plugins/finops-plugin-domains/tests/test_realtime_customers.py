@@ -110,7 +110,7 @@ def test_only_customers_who_fell_silent_in_the_period_are_reported():
 
 def test_on_a_short_log_nobody_can_be_said_to_have_stopped():
     report = analyze(daily("a", range(2)) + daily("b", [0]))
-    assert "there are too few days to tell who stopped using the service" in report.answer
+    assert "too few days are known to tell who stopped using the service" in report.answer
     assert metric(report, "stopped").value is None
     assert metric(report, "revenue_at_risk").value is None
 
@@ -121,14 +121,15 @@ def test_where_no_silence_would_be_beyond_chance_nobody_is_said_to_stay():
     # and b = 4/48: 3.5 silent days come up once in 1,800 times, B(a, b) / B(a, b + 3.5), and 4.5 after none once in
     # 2,000. Asked for is once in 10,000: 0.001 false alarms over 10 customers.
     report = analyze(others(6) + daily("gone", range(2)))
-    assert "there are too few days to tell who stopped using the service" in report.answer
+    assert "too few days are known to tell who stopped using the service" in report.answer
     assert (metric(report, "stopped").value, table(report, "stopped")) == (None, [])
 
 
 def test_in_a_period_shorter_than_the_shortest_silence_nobody_is_said_to_stay():
     # Now is noon of January 24; what began on January 22 has lasted 2.5 days.
     report = analyze(others(20) + daily("gone", range(12)), choice=PeriodChoice(tail="3d"))
-    assert "there are too few days to tell who stopped using the service" in report.answer
+    # The log holds 20 days.
+    assert "the period is too short to tell who stopped using the service" in report.answer
     # The three days before: whoever fell silent in them has been so for three days at least.
     stopped = metric(report, "stopped")
     assert (stopped.value, stopped.current, stopped.previous) == (None, None, 0)
@@ -200,6 +201,18 @@ def test_under_two_weeks_no_decline_is_told():
     report = analyze(shrinking(10))
     assert finding(report, "declining") is None
     assert "With less than two whole weeks" in next(s for s in report.sections if s.id == "declining").text
+
+
+def test_a_decline_over_two_weeks_compares_the_last_week_with_the_week_before():
+    found = finding(analyze(ended(shrinking(14), 14)), "declining")
+    assert found.title.endswith(" fewer calls in the last week than in the week before.")
+
+
+def test_where_nobody_called_in_both_spans_no_decline_is_told():
+    # "gone" called on days 0 to 13 and "new" on days 14 to 27: nobody who still calls has done so for 28 days.
+    report = analyze(ended(daily("gone", range(14)) + daily("new", range(14, 28)), 28))
+    text = next(s for s in report.sections if s.id == "declining").text
+    assert text == "No decline can be told: nobody who still calls has done so for 28 days."
 
 
 def test_a_burst_is_no_decline():

@@ -1,11 +1,12 @@
 """What the answer and the findings say about incidents, and in which order."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from finops_plugin_domains.realtime.analyzer import RealtimeAnalyzer
 
+from finops_core import PeriodChoice
 from finops_core.testing import calls_from
 
 START = datetime(2026, 1, 5)  # a Monday
@@ -24,8 +25,8 @@ def burst(at, calls, customer="c1"):
     ]
 
 
-def analyze(rows):
-    return RealtimeAnalyzer().analyze(calls_from(rows))
+def analyze(rows, **options):
+    return RealtimeAnalyzer().analyze(calls_from(rows, **options))
 
 
 def test_the_answer_begins_with_the_last_24_hours():
@@ -49,6 +50,42 @@ def test_the_answer_begins_with_the_last_24_hours():
         "In the last 24 hours, 2 incidents cost $1.50 more than expected, most of all c1 with $1.00; in the whole "
         "period, 3 incidents cost $3.50 (34.2 % of spend); "  # 3.50 / (2 x 3.36 + 3.50)
     )
+
+
+def test_in_a_period_that_ended_before_the_log_the_last_24_hours_are_told_by_their_end():
+    # The log goes on to January 18; the last call of the period is at 23:00 of January 13, eleven hours after the 100.
+    rows = steady() + burst(START + timedelta(days=8, hours=12), 100)
+    told = analyze(rows, choice=PeriodChoice(last=date(2026, 1, 13)))
+    assert told.answer.startswith("In the 24 hours to 2026-01-13 23:00 UTC, one incident, of c1 ")
+    assert told.findings[0].title.startswith("c1: an incident in the last 24 hours of the period, 2026-01-13 12:00 to")
+    quiet = analyze(rows, choice=PeriodChoice(last=date(2026, 1, 15)))
+    assert quiet.answer.startswith("No incident in the 24 hours to 2026-01-15 23:00 UTC. One earlier incident, ")
+
+
+@pytest.mark.parametrize(("calls", "severity"), [(200, "info"), (300, "warning")])
+def test_what_costs_less_than_a_tenth_of_a_mean_day_can_wait(calls, severity):
+    # 24 calls of $1.01 a day, so $24.24, and the incident's $2 or $3 once in 14 days: a tenth of a mean day is $2.44 or
+    # $2.45.
+    dear = [{**row, "cost_usd": "1.00"} for row in steady("dear")]
+    report = analyze(steady() + dear + burst(START + timedelta(days=13, hours=2), calls))
+    (found,) = [f for f in report.findings if f.who == "c1"]
+    assert (found.severity, found.confidence) == (severity, "high")
+
+
+def test_days_on_which_nobody_called_are_told():
+    # January 11 and 13 to 15 have no call; before, between and after them there is one in every hour.
+    rows = [row for row in steady() if row["timestamp"].day not in (11, 13, 14, 15)]
+    told = (
+        "4 days (2026-01-11 and 2026-01-13 to 2026-01-15) hold no call: a missing export or a real pause; they count "
+        "as days on which nobody called."
+    )
+    assert told in analyze(rows).assumptions
+    # In a period that holds one of them, that one.
+    one = (
+        "1 day (2026-01-11) holds no call: a missing export or a real pause; it counts as a day on which nobody called."
+    )
+    assert one in analyze(rows, choice=PeriodChoice(last=date(2026, 1, 12))).assumptions
+    assert not any("no call" in note for note in analyze(steady()).assumptions)
 
 
 def test_a_customer_with_an_incident_in_the_last_24_hours_comes_first_however_little_it_cost():

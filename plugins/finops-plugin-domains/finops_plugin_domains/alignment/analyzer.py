@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import ClassVar
 
 from pydantic import NonNegativeFloat, PositiveInt
@@ -137,39 +137,33 @@ def _answer(whole: Allocation, how: str) -> str:
 
 
 def _metrics(whole: Allocation, current: Allocation | None, previous: Allocation | None) -> tuple[Metric, ...]:
-    spans = (whole, current, previous)
-
-    def metric(
-        id: str,  # noqa: A002 - the field's name
-        label: str,
-        unit: str,
-        of: Callable[[Allocation], Decimal | int | None],
-        better: str | None = None,
-        note: str = "",
-    ) -> Metric:
-        value, now, before = (None if span is None else of(span) for span in spans)
-        return Metric(
-            id=id, label=label, value=value, unit=unit, current=now, previous=before, better=better, note=note
-        )
-
+    metric = partial(Metric.over, (whole, current, previous))
     return (
         metric(
-            "allocation_rate",
-            "Allocation rate",
-            "percent",
             lambda a: share_of(a.allocated, a.total),
-            "higher",
-            "Cost that organisations pay, direct or shared / total cost x 100.",
+            id="allocation_rate",
+            label="Allocation rate",
+            unit="percent",
+            better="higher",
+            note="Cost that organisations pay, direct or shared / total cost x 100.",
         ),
-        metric("allocated", "Allocated", "usd", lambda a: a.allocated),
+        metric(lambda a: a.allocated, id="allocated", label="Allocated", unit="usd"),
         metric(
-            "unallocated",
-            "Cannot be allocated",
-            "usd",
             lambda a: a.rest,
-            "lower",
-            "Cost of calls without an organisation, and shared cost that no organisation is there to carry.",
+            id="unallocated",
+            label="Cannot be allocated",
+            unit="usd",
+            better="lower",
+            note="Cost of calls without an organisation, and shared cost that no organisation is there to carry.",
         ),
-        metric("shared", "Shared cost", "usd", lambda a: a.shared, note="Calls that match [shared_cost]."),
-        metric("organizations", "Organisations", "count", lambda a: len(a.statements), note="With direct calls."),
+        metric(
+            lambda a: a.shared, id="shared", label="Shared cost", unit="usd", note="Calls that match [shared_cost]."
+        ),
+        metric(
+            lambda a: len(a.statements),
+            id="organizations",
+            label="Organisations",
+            unit="count",
+            note="With direct calls.",
+        ),
     )

@@ -120,7 +120,7 @@ def daily_costs(calls: Calls, organizations: Collection[str]) -> dict[str, Daily
 
 
 def change_finding(calls: Calls, name: str, new: Decimal, old: Decimal, daily: DailyCost | None) -> Finding:
-    """An organisation that pays more or less than before; only a rise that is no burst has an amount at stake.
+    """An organisation that pays more or less than before; only a rise over weeks, and no burst, has an amount at stake.
 
     Args:
         calls: With a comparison.
@@ -143,8 +143,8 @@ def change_finding(calls: Calls, name: str, new: Decimal, old: Decimal, daily: D
             f"{dollars(new)} after {dollars(old)} for the {days} before."
         ),
         who=name,
-        usd_per_month=span.per_month(change) if change > 0 and not burst else None,
-        confidence="low" if burst else "medium",
+        usd_per_month=span.per_month(change) if change > 0 and span.shows_level and not burst else None,
+        confidence="low" if burst or not span.shows_level else "medium",
         why_sure=f"Both are exact sums of logged cost{_lasting(daily)}",
         action=_advice(name, daily if burst else None, rose=change > 0),
         section="statements",

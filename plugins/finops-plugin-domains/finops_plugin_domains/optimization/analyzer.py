@@ -169,9 +169,7 @@ class OptimizationAnalyzer(Analyzer):
             spans += [(potential, current), (self._covering(calls, potential, previous), previous)]
 
         def metric(measure: Callable[[Potential, Period], Any], unknown: str = "", **fields: Any) -> Metric:
-            values = [None if unknown else measure(of, span) for of, span in spans]
-            value, now, before = [*values, None, None][:3]
-            return Metric(value=value, current=now, previous=before, **fields)
+            return Metric.over(spans, lambda span: None if unknown else measure(*span), **fields)
 
         cautious, hopeful = potential.unknown(CAUTIOUS), potential.unknown(HOPEFUL)
         return (

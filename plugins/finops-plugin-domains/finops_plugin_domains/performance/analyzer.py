@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from operator import attrgetter
 from typing import ClassVar
 
 from pydantic import Field, PositiveInt
@@ -10,23 +10,28 @@ from pydantic import Field, PositiveInt
 from finops_core import (
     Analyzer,
     Calls,
-    Finding,
     Metric,
-    Period,
     Report,
     Settings,
     begin,
-    count,
     dollars,
     extrapolated,
     hookimpl,
     percent,
     plural,
-    some_of,
 )
 from finops_plugin_domains.performance import sections
-from finops_plugin_domains.performance.failing import ERROR_SIGMA, failing, others_percent
-from finops_plugin_domains.performance.frontier import Beaten, beaten, comparable, has_rivals, slowness, unbeaten
+from finops_plugin_domains.performance.failing import ERROR_SIGMA
+from finops_plugin_domains.performance.findings import (
+    ONLY_JUDGED,
+    beaten_findings,
+    failed_cost_findings,
+    failing_findings,
+    nothing_unusual,
+    sla_findings,
+    slow_findings,
+)
+from finops_plugin_domains.performance.frontier import beaten, comparable, unbeaten
 from finops_plugin_domains.performance.when import times_of, when_section
 from finops_plugin_domains.service import (
     FEWEST_FOR_P95,
@@ -34,16 +39,11 @@ from finops_plugin_domains.service import (
     MODEL,
     Quality,
     Service,
-    Services,
     duration,
+    how_long,
     quality_of,
 )
-from finops_plugin_domains.understanding.breakdown import label, named
-
-MOST_FINDINGS = 3
-"""Of one kind; the tables hold the rest."""
-
-ONLY_JUDGED = "the only call that can be judged"
+from finops_plugin_domains.understanding.breakdown import label
 
 
 class PerformanceAnalyzer(Analyzer):
@@ -80,19 +80,20 @@ class PerformanceAnalyzer(Analyzer):
         times = times_of(calls)
         candidates = comparable(services[MODEL], self.min_calls)
         losses = beaten(services, self.min_calls, self.margin_percent)
+        failed_cost = failed_cost_findings(total, calls.period, self.failed_cost_percent)
         findings = [
-            *self._sla(services, calls.settings),
-            *self._slow(services),
-            *self._failing(services, calls.period),
-            *_failed_cost(total, calls.period, self.failed_cost_percent),
-            *self._beaten(losses, calls.period),
+            *sla_findings(services, calls.settings, self.min_calls),
+            *slow_findings(services, self.min_calls, self.slow_factor),
+            *failing_findings(services, calls.period, self.min_calls, counted=bool(failed_cost)),
+            *failed_cost,
+            *beaten_findings(losses),
         ]
         return self.report(
             answer=_answer(total, candidates, calls.settings),
             metrics=_metrics(total, quality, calls.settings),
-            findings=extrapolated(findings or [self._quiet(services)], calls.month_caveat),
+            findings=extrapolated(findings or [nothing_unusual(services, self.min_calls)], calls.month_caveat),
             sections=(
-                sections.speed_section(services),
+                sections.speed_section(services, candidates, self.min_calls),
                 sections.frontier_section(candidates, unbeaten(candidates), losses, self.min_calls),
                 sections.error_section(services, quality.failures, self.min_calls),
                 sections.sla_section(services, calls.settings),
@@ -105,161 +106,6 @@ class PerformanceAnalyzer(Analyzer):
             sparkline=tuple(p95 for _, _, p95 in times.days if p95 is not None),
         )
 
-    def _sla(self, services: Services, settings: Settings) -> list[Finding]:
-        (total,) = services[()]
-        sla = settings.sla
-        if total.sla_percent is None or total.sla_percent >= sla.target_percent:
-            return []
-        worst = max(services[MODEL], key=lambda s: (s.missed, str(s.names)))
-        promised = bool(sla.model_fields_set)
-        level = f"the {'' if promised else 'default '}service level of {duration(sla.latency_ms)}"
-        why = f"{begin(some_of(total.missed, total.judged, 'call'))} failed or took longer"
-        share = "all" if worst.missed == total.missed else f"{percent(worst.missed / total.missed * 100, 0)} of the"
-        return [
-            Finding(
-                id="sla-missed",
-                title=f"{begin(ONLY_JUDGED)}, to {label(worst.names)}, missed {level}."
-                if total.judged == 1
-                else f"{percent(total.sla_percent)} of calls kept {level}, the target is "
-                f"{percent(sla.target_percent)}; {share} misses are calls to {label(worst.names)}.",
-                who=label(worst.names),
-                confidence="high" if promised and total.judged >= self.min_calls else "low",
-                why_sure=f"{why}. What missed it cost {dollars(total.missed_cost)} in the period; what late or missing "
-                "answers cost your users is not in the log."
-                if promised
-                else f"{why}. No [sla] is set in finops.toml, so the limit is a default and nobody's promise.",
-                action="Move the tasks that miss it most to a faster model, or shorten their answers."
-                if promised
-                else "Set latency_ms and target_percent under [sla] in finops.toml to what users need.",
-                section="sla",
-                severity="warning" if promised else "info",
-            )
-        ]
-
-    def _slow(self, services: Services) -> list[Finding]:
-        slow = [(s, f) for s, f in slowness(services, self.min_calls) if f >= self.slow_factor]
-        return [
-            Finding(
-                id=f"slow-{i}",
-                title=f"{label(s.names)} takes {factor:.1f} times as long as other models at the same tasks: half of "
-                f"its calls take {_at_least(s)}.",
-                who=label(s.names),
-                confidence="high",
-                why_sure=f"Median latency of {plural(s.timed, 'call')}, task by task. The model cost "
-                f"{dollars(s.cost)} in the period; what waiting for it costs is not in the log.",
-                action=f"Use {label(s.names)} where nobody waits for the answer, and a faster model where somebody "
-                "does.",
-                section="speed",
-                severity="warning",
-            )
-            for i, (s, factor) in enumerate(slow[:MOST_FINDINGS], 1)
-        ]
-
-    def _failing(self, services: Services, period: Period) -> list[Finding]:
-        (total,) = services[()]
-        return [
-            Finding(
-                id=f"failing-{i}",
-                title=f"{percent(s.error_percent)} of the calls to {label(s.names)} fail, against "
-                f"{percent(others_percent(s, total))} of all other calls.",
-                who=label(s.names),
-                usd_per_month=period.per_month(s.failed_cost),
-                confidence="high",
-                why_sure=f"{plural(s.failed, 'failed call')} of {count(s.calls)}, more than {ERROR_SIGMA:.0f} standard "
-                "deviations above the others; the dollars are what failed calls cost.",
-                action=f"Look at the status of the failed calls to {label(s.names)}, and retry or route them "
-                "elsewhere.",
-                section="errors",
-                severity="warning",
-            )
-            for i, s in enumerate(failing(services, self.min_calls)[:MOST_FINDINGS], 1)
-        ]
-
-    def _beaten(self, losses: list[Beaten], period: Period) -> list[Finding]:
-        """One finding for each beaten model, on the task where it costs most."""
-        by_model: dict[str, list[Beaten]] = {}
-        for loss in losses:
-            by_model.setdefault(label(loss.loser.names[1:]), []).append(loss)
-        spent = {model: sum((loss.loser.cost for loss in tasks), Decimal(0)) for model, tasks in by_model.items()}
-        findings = []
-        for i, model in enumerate(sorted(by_model, key=lambda m: (-spent[m], m))[:MOST_FINDINGS], 1):
-            tasks = by_model[model]
-            worst = max(tasks, key=lambda b: (b.loser.cost, str(b.task)))
-            winner = label(worst.winner.names[1:])
-            findings.append(
-                Finding(
-                    id=f"beaten-{i}",
-                    title=f"{model} is beaten on cost and speed at {plural(len(tasks), 'task')}, where it costs "
-                    f"{dollars(period.per_month(spent[model]))} a month; at {named(worst.task, 'task')}, {winner} "
-                    f"takes {duration(worst.winner.p50 or 0)} instead of {duration(worst.loser.p50 or 0)} and costs "
-                    f"{dollars(worst.winner.cost_per_1k_tokens or 0)} instead of "
-                    f"{dollars(worst.loser.cost_per_1k_tokens or 0)} for 1k tokens.",
-                    who=model,
-                    confidence="low",
-                    why_sure=f"Speed and cost are measured on {plural(worst.loser.timed, 'call')} and "
-                    f"{count(worst.winner.timed)}; how good the answers are is not in the log. Of the models that are "
-                    f"both faster and cheaper there, {winner} is the nearest in price. Optimization looks for the "
-                    "cheapest within its limits, which may be another one, and computes the saving call by call.",
-                    action=f"Compare the answers of {winner} at {named(worst.task, 'task')}, the smallest step in "
-                    "price, before moving calls.",
-                    section="frontier",
-                )
-            )
-        return findings
-
-    def _quiet(self, services: Services) -> Finding:
-        (total,) = services[()]
-        if total.timed < self.min_calls:
-            known = plural(total.timed, "successful call") if total.timed else "no successful call"
-            return Finding(
-                id="nothing-unusual",
-                title=f"Too little to judge: {known} with a known latency, and a model is judged from "
-                f"{count(self.min_calls)} on.",
-                confidence="low",
-                why_sure=f"The period has {plural(total.calls, 'call')} in all.",
-                action="Log latency_ms, or look at a longer period.",
-                section="speed",
-            )
-        if not has_rivals(services, self.min_calls):
-            return Finding(
-                id="nothing-unusual",
-                title="Nothing unusual, but no model can be compared with another: no two have "
-                f"{plural(self.min_calls, 'call')} of the same task.",
-                confidence="low",
-                why_sure=f"Checked on {plural(total.calls, 'call')}: the service level, and what failed calls cost.",
-                action="Nothing to do until two models serve the same task.",
-                section="speed",
-            )
-        return Finding(
-            id="nothing-unusual",
-            title="Nothing unusual: no model is slow, fails more often than the others or is beaten on cost and speed.",
-            confidence="high",
-            why_sure=f"Checked on {plural(total.calls, 'call')}: service level, latency and failures by model and "
-            "task.",
-            action="Nothing to do.",
-            section="speed",
-            severity="good",
-        )
-
-
-def _failed_cost(total: Service, period: Period, least_percent: float) -> list[Finding]:
-    if not total.failed_cost or total.failed_cost / total.cost * 100 < Decimal(repr(least_percent)):
-        return []
-    return [
-        Finding(
-            id="failed-cost",
-            title=f"{plural(total.failed, 'failed call')} cost {dollars(total.failed_cost)}, "
-            f"{percent(total.failed_cost / total.cost * 100)} of all cost.",
-            who="all models",
-            usd_per_month=period.per_month(total.failed_cost),
-            confidence="high",
-            why_sure="Logged cost of calls whose status is not success.",
-            action="Find out which errors are charged, shorten timeouts, and do not retry what cannot succeed.",
-            section="errors",
-            severity="warning",
-        )
-    ]
-
 
 def _answer(total: Service, candidates: list[Service], settings: Settings) -> str:
     sla = settings.sla
@@ -270,7 +116,7 @@ def _answer(total: Service, candidates: list[Service], settings: Settings) -> st
     elif total.p95 is None:
         parts = [f"The median of {plural(total.timed, 'successful call')} is {duration(total.p50)}"]
     else:
-        parts = [f"Half of the calls take {_at_least(total)}"]
+        parts = [begin(how_long(total, "the calls"))]
     if len(candidates) > 1:
         fast = min(candidates, key=sections.speed)
         cheap = min(candidates, key=lambda s: (s.cost_per_1k_tokens, *sections.speed(s)))
@@ -293,18 +139,11 @@ def _answer(total: Service, candidates: list[Service], settings: Settings) -> st
     return "; ".join(parts) + "."
 
 
-def _at_least(s: Service) -> str:
-    """How long half of the calls take, and one in twenty where that is known."""
-    tail = "" if s.p95 is None else f", and one in twenty {duration(s.p95)} or more"
-    return f"{duration(s.p50 or 0)} or more{tail}"
-
-
 def _terms(s: Service) -> str:
     return f"median {duration(s.p50 or 0)}, {dollars(s.cost_per_1k_tokens or 0)} for 1k tokens"
 
 
 def _metrics(total: Service, quality: Quality, settings: Settings) -> list[Metric]:
-    now, before = quality.current, quality.previous
     fields = (
         ("p50-latency", "p50 latency", "p50", "ms", "lower", "The median latency of successful calls."),
         (
@@ -345,13 +184,12 @@ def _metrics(total: Service, quality: Quality, settings: Settings) -> list[Metri
         ("failed-cost", "Cost of failed calls", "failed_cost", "usd", "lower", "Logged cost of failed calls."),
     )
     return [
-        Metric(
+        Metric.over(
+            (total, quality.current, quality.previous),
+            attrgetter(field),
             id=name,
             label=text,
-            value=getattr(total, field),
             unit=unit,
-            current=now and getattr(now, field),
-            previous=before and getattr(before, field),
             better=better,
             note=note,
         )
@@ -382,6 +220,6 @@ _METHOD = (
     "failed calls).",
     "A model is on the frontier if no other has a cost per 1k tokens and a median latency that are both no higher, "
     "and one of them lower. It is slow if its median latency, task by task, is a multiple of that of the others.",
-    "A model fails more often than the others if the difference of the two shares of failed calls is more than four "
-    "standard deviations.",
+    "A model fails more often than the others if the difference of the two shares of failed calls is more than "
+    f"{ERROR_SIGMA:g} standard deviations.",
 )

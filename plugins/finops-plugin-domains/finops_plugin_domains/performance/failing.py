@@ -53,4 +53,7 @@ def failing_text(services: Services, min_calls: int) -> str:
         return f"No two models have {min_calls:,} calls, so none can be said to fail more often than another."
     low, high = percent(min(shares)), percent(max(shares))
     between = low if low == high else f"{low} to {high}"
-    return f"No model fails significantly more often than the others ({between} of their calls)."
+    return (
+        f"No model's share of failed calls ({between}) lies more than {ERROR_SIGMA:g} standard deviations above that "
+        "of the others."
+    )

@@ -41,8 +41,14 @@ from finops_plugin_domains.understanding.breakdown import LABELS, MOST_BARS, dim
 _BY = (MODEL, ("provider",), ("task_type",))
 
 
-def speed_section(services: Services) -> Section:
-    """Latency, speed, failures and cost by model, provider and task."""
+def speed_section(services: Services, candidates: Sequence[Service], min_calls: int) -> Section:
+    """Latency, speed, failures and cost by model, provider and task.
+
+    Args:
+        services: By all groups.
+        candidates: The models with enough calls to be called the fastest or the slowest.
+        min_calls: How many calls that takes.
+    """
     (total,) = services[()]
     timed = sorted((s for s in services[MODEL] if s.timed), key=lambda s: (-s.timed, str(s.names)))[:MOST_BARS]
     timed.sort(key=speed)
@@ -54,13 +60,7 @@ def speed_section(services: Services) -> Section:
             text="No successful call has a known latency, so speed is unknown.",
             blocks=tables,
         )
-    fast, slow = timed[0], timed[-1]
-    text = f"{_latency_text(total)}."
-    if fast.p50 != slow.p50:
-        text += (
-            f" {label(fast.names)} answers fastest (median {duration(fast.p50 or 0)}), {label(slow.names)} slowest "
-            f"({duration(slow.p50 or 0)})."
-        )
+    text = f"{_latency_text(total)}.{_extremes_text(candidates, len(timed), min_calls)}"
     chart = Chart(
         id="latency-by-model",
         kind="bar",
@@ -80,6 +80,23 @@ def speed_section(services: Services) -> Section:
     return Section(id="speed", title="How fast are the models?", text=text, blocks=(chart, *tables))
 
 
+def _extremes_text(candidates: Sequence[Service], shown: int, min_calls: int) -> str:
+    """The fastest and the slowest model, as a sentence to append; empty where their speed is the same."""
+    ranked = sorted(candidates, key=speed)
+    if not ranked or ranked[0].p50 == ranked[-1].p50:
+        return ""
+    fast, slow = ranked[0], ranked[-1]
+    of = (
+        ""
+        if len(ranked) >= shown
+        else f"Of the {plural(len(ranked), 'model')} with {plural(min_calls, 'call')} or more, "
+    )
+    return (
+        f" {of}{label(fast.names)} answers fastest (median {duration(fast.p50 or 0)}), {label(slow.names)} slowest "
+        f"({duration(slow.p50 or 0)})."
+    )
+
+
 def speed(s: Service) -> tuple[float, Decimal | float, str]:
     """What sorts timed calls of models, the fastest first; of equally fast models the cheapest."""
     cost = s.cost_per_1k_tokens
@@ -90,6 +107,8 @@ def _latency_text(total: Service) -> str:
     """The percentiles of at least one timed call that are known."""
     if total.timed == 1:
         return f"The only successful call with a known latency took {duration(total.p50 or 0)}"
+    if total.same_latency:
+        return f"All {plural(total.timed, 'successful call')} with a known latency took {duration(total.p50 or 0)}"
     known = [f"p50 is {duration(total.p50 or 0)}"]
     known += [f"{name} {duration(ms)}" for name, ms in (("p95", total.p95), ("p99", total.p99)) if ms is not None]
     return f"Over {plural(total.timed, 'successful call')}, {listing(known)}"

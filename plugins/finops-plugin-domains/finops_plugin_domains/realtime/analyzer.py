@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
@@ -16,24 +17,24 @@ from finops_core import (
     Metric,
     Period,
     Report,
-    extrapolated,
     hookimpl,
     plural,
     some_of,
 )
 from finops_plugin_domains.budget_report import budget_findings, budget_section
-from finops_plugin_domains.budgets import BudgetStatus, budget_statuses
+from finops_plugin_domains.budgets import LOOK_BACK_DAYS, WEEKDAY_DAYS, BudgetStatus, budget_statuses
 from finops_plugin_domains.realtime.anomalies import Incident, find_unusual, merge_incidents
-from finops_plugin_domains.realtime.churn import Stopped, find_decline, find_stopped, latest_tiers, told_in
+from finops_plugin_domains.realtime.churn import PRIOR_DAYS, Stopped, find_decline, find_stopped, latest_tiers, told_in
 from finops_plugin_domains.realtime.churn_report import (
     decline_finding,
     decline_section,
+    pause_text,
     revenue_at_risk,
     revenue_text,
     stopped_finding,
     stopped_section,
 )
-from finops_plugin_domains.realtime.drivers import drivers
+from finops_plugin_domains.realtime.drivers import MIN_RISE, MIN_SIGMAS, drivers
 from finops_plugin_domains.realtime.hourly import HourlyUse, hourly_use
 from finops_plugin_domains.realtime.incident_findings import incident_findings, nothing_unusual
 from finops_plugin_domains.realtime.incident_report import (
@@ -138,10 +139,11 @@ class RealtimeAnalyzer(Analyzer):
         )
         budgets = budget_statuses(calls)
         spend = use.spend(calls.period)
+        empty_days = use.days_without_calls(calls.period)
 
         # Without hours tested on calls, no incident means that hardly anything was looked at.
         known = bool(everywhere) or unusual.hours_tested > 0
-        findings = [*extrapolated(incident_findings(incidents, self.false_alarms), calls.month_caveat)]
+        findings = incident_findings(incidents, self.false_alarms)
         if not findings:
             findings.append(nothing_unusual(incidents, self.min_days))
         if stopped:
@@ -149,6 +151,9 @@ class RealtimeAnalyzer(Analyzer):
         if decline.customers:
             findings.append(decline_finding(decline))
         findings += budget_findings(calls, budgets)
+        answer = [self._incidents_answer(incidents, spend), _stopped_answer(silent, stopped)]
+        if any(b.runs_out for b in budgets):
+            answer.append(_budgets_answer(budgets))
         sections = [
             incident_section(incidents, spend, self.min_days),
             stopped_section(silent, stopped, len(use.customers), self.min_silence_days),
@@ -159,7 +164,7 @@ class RealtimeAnalyzer(Analyzer):
         if score:
             sections.append(score)
         return self.report(
-            answer=self._answer(incidents, stopped, budgets, spend),
+            answer=f"{'; '.join(answer)}.",
             metrics=_metrics(calls, use, everywhere if known else None, stopped_in),
             findings=tuple(findings),
             sections=tuple(sections),
@@ -167,6 +172,7 @@ class RealtimeAnalyzer(Analyzer):
             assumptions=(
                 "Times are UTC; now is the last accepted call of the period.",
                 "The log is complete up to its last call: a missing export looks like customers who stopped.",
+                *([pause_text(empty_days)] if empty_days else []),
                 "Revenue at risk is the price of a customer's latest known tier; an unknown one is listed, not priced.",
             ),
             comparison=calls.comparison_text,
@@ -174,36 +180,22 @@ class RealtimeAnalyzer(Analyzer):
             sparkline=incidents_per_day(incidents) if known else (),
         )
 
-    def _answer(
-        self, incidents: Incidents, stopped: list[Stopped] | None, budgets: list[BudgetStatus], spend: Decimal
-    ) -> str:
+    def _incidents_answer(self, incidents: Incidents, spend: Decimal) -> str:
         unusual = incidents.unusual
         if incidents.found:
-            first = incidents_text(incidents, spend)
-        elif unusual.hours_tested:
-            first = (
+            return incidents_text(incidents, spend)
+        if unusual.hours_tested:
+            return (
                 f"Nothing unusual in {plural(unusual.hours_tested, 'customer-hour')} checked for too many calls "
                 f"and {unusual.cost_hours_tested:,} for too high a cost per call"
             )
-        elif unusual.cost_hours_tested:
-            first = (
+        if unusual.cost_hours_tested:
+            return (
                 f"Too many calls cannot be told before a customer's calls span {plural(self.min_days, 'day')}; the "
                 f"cost per call was checked in {plural(unusual.cost_hours_tested, 'customer-hour')}, and none was "
                 "unusual"
             )
-        else:
-            first = f"Nothing can be called unusual before a customer's calls span {plural(self.min_days, 'day')}"
-        parts = [first]
-        if stopped:
-            parts.append(f"{plural(len(stopped), 'customer')} stopped using the service ({revenue_text(stopped)})")
-        elif stopped is None:
-            parts.append("there are too few days to tell who stopped using the service")
-        else:
-            parts.append("nobody stopped using the service")
-        trouble = [b for b in budgets if b.runs_out is not None]
-        if trouble:
-            parts.append(f"{some_of(len(trouble), len(budgets), 'budget')} will not last the month")
-        return "; ".join(parts) + "."
+        return f"Nothing can be called unusual before a customer's calls span {plural(self.min_days, 'day')}"
 
     def _method(self, incidents: Incidents) -> tuple[str, ...]:
         tests = incidents.unusual.hours_tested + incidents.unusual.cost_hours_tested
@@ -221,31 +213,45 @@ class RealtimeAnalyzer(Analyzer):
             f"{self.min_factor:g} times the expected on. Dollars rank incidents and do not raise them.",
             f"Unusual hours of a customer with at most {self.merge_gap_hours} quiet hours between them are one "
             "incident. Cost above expected = cost - expected calls x the customer's cost per call outside of "
-            "incidents. What explains it is the value whose share rose by 20 points or more, and by more than five "
-            "standard errors.",
+            f"incidents. What explains it is the value whose share rose by {100 * MIN_RISE:g} points or more, and by "
+            f"more than {MIN_SIGMAS:g} standard errors.",
             "A customer stopped if such a silence would come by chance too rarely (beta-binomial: the customer's own "
-            "share of days with calls, drawn towards the habit of all customers by four days), with "
-            f"{self.churn_false_alarms:g} false alarms over all customers. A burst is one day in that share.",
-            "A budget's rest of the month is expected at the mean cost of whole days among the last 28, by weekday "
-            "from two weeks on.",
+            "share of days with calls, drawn towards the habit of all customers by "
+            f"{PRIOR_DAYS:g} days), with {self.churn_false_alarms:g} false alarms over all customers. A burst is one "
+            "day in that share.",
+            f"A budget's rest of the month is expected at the mean cost of whole days among the last {LOOK_BACK_DAYS}, "
+            f"by weekday from {WEEKDAY_DAYS} of them on.",
         )
+
+
+def _stopped_answer(silent: list[Stopped] | None, stopped: list[Stopped] | None) -> str:
+    if silent is None:
+        return "too few days are known to tell who stopped using the service"
+    if stopped is None:
+        return "the period is too short to tell who stopped using the service"
+    if stopped:
+        return f"{plural(len(stopped), 'customer')} stopped using the service ({revenue_text(stopped)})"
+    return "nobody stopped using the service"
+
+
+def _budgets_answer(budgets: list[BudgetStatus]) -> str:
+    trouble = sum(b.runs_out is not None for b in budgets)
+    return f"{some_of(trouble, len(budgets), 'budget')} will not last the month"
 
 
 def _metrics(
     calls: Calls, use: HourlyUse, everywhere: list[Incident] | None, stopped_in: StoppedIn
 ) -> tuple[Metric, ...]:
     comparison = calls.comparison
-    whole = _numbers(calls.period, use, everywhere, stopped_in)
-    current = _numbers(comparison.current, use, everywhere, stopped_in) if comparison else {}
-    previous = _numbers(comparison.previous, use, everywhere, stopped_in) if comparison else {}
+    spans = [calls.period, *([comparison.current, comparison.previous] if comparison else [])]
+    numbers = [_numbers(span, use, everywhere, stopped_in) for span in spans]
     return tuple(
-        Metric(
+        Metric.over(
+            numbers,
+            itemgetter(name),
             id=name,
             label=label,
-            value=whole[name],
             unit=unit,
-            current=current.get(name),
-            previous=previous.get(name),
             better=better,
             note=note,
             home=4 if name == "anomalies" else 0,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 
 from finops_core import Column, Finding, Section, Table, dollars, listing, percent, plural
 from finops_plugin_domains.realtime.churn import Decline, Declining, Stopped
 
 NAMED = 3
-"""Customers named in a sentence."""
+"""Customers, or pauses, named in a sentence."""
 
 
 def revenue_at_risk(customers: Sequence[Stopped | Declining]) -> Decimal:
@@ -27,8 +28,7 @@ def revenue_text(customers: Sequence[Stopped | Declining]) -> str:
 
 
 def _names(customers: Sequence[Stopped | Declining]) -> str:
-    names = [c.customer for c in customers[:NAMED]]
-    return listing([*names, f"{len(customers) - NAMED} more"] if len(customers) > NAMED else names)
+    return listing([c.customer for c in customers], most=NAMED)
 
 
 def _rarely(chance: float) -> str:
@@ -75,8 +75,8 @@ def stopped_section(
     """
     if stopped is None:
         text = (
-            "The log is too short to tell who stopped: a silence that fits into it would not be beyond chance even for "
-            "somebody who used to call every day."
+            "Too few days are known to tell who stopped: a silence that fits into them would not be beyond chance even "
+            "for somebody who used to call every day."
             if silent is None
             else f"The period is too short to tell who stopped: no silence that began in it has lasted the "
             f"{min_silence_days:g} days from which on a customer counts as gone."
@@ -125,8 +125,29 @@ def stopped_section(
     )
 
 
+def pause_text(days: Sequence[date]) -> str:
+    """That nobody called on some days, as a sentence about each pause.
+
+    Args:
+        days: At least one, in order.
+    """
+    pauses: list[list[date]] = []
+    for day in days:
+        if pauses and (day - pauses[-1][-1]).days == 1:
+            pauses[-1].append(day)
+        else:
+            pauses.append([day])
+    named = listing([str(p[0]) if len(p) == 1 else f"{p[0]} to {p[-1]}" for p in pauses], most=NAMED)
+    hold, they = ("holds", "it counts as a day") if len(days) == 1 else ("hold", "they count as days")
+    return (
+        f"{plural(len(days), 'day')} ({named}) {hold} no call: a missing export or a real pause; {they} on which "
+        "nobody called."
+    )
+
+
 def _weeks(decline: Decline) -> str:
-    return plural(decline.span_days // 7, "week")
+    weeks = decline.span_days // 7
+    return "week" if weeks == 1 else plural(weeks, "week")
 
 
 def decline_finding(decline: Decline) -> Finding:
@@ -167,6 +188,9 @@ def decline_section(decline: Decline, min_percent: float) -> Section:
         return Section(
             id="declining", title=title, text="With less than two whole weeks of data no decline can be told."
         )
+    if not decline.compared:
+        text = f"No decline can be told: nobody who still calls has done so for {2 * decline.span_days} days."
+        return Section(id="declining", title=title, text=text)
     caveat = "" if decline.cycle_excluded else " With less than eight weeks of data a monthly cycle cannot be excluded."
     compared = (
         f"Compared: the last {_weeks(decline)} with the {_weeks(decline)} before, of "

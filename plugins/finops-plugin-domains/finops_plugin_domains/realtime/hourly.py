@@ -118,6 +118,12 @@ class HourlyUse:
         """The exact cost of a span that was loaded."""
         return sum((c for day, c in self.cost_by_day.items() if span.first <= day <= span.last), Decimal(0))
 
+    def days_without_calls(self, span: Period) -> list[date]:
+        """Days of a span that was loaded on which nobody called, up to now and in order."""
+        ends = min(span.last, self.now.date())
+        days = (span.first + timedelta(days=n) for n in range((ends - span.first).days + 1))
+        return [day for day in days if day not in self.cost_by_day]
+
     def cost_of(self, rows: slice) -> Decimal:
         """The exact cost of some rows."""
         return sum(self.cost[rows].to_pylist(), Decimal(0))

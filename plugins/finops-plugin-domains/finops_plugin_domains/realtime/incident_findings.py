@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,8 @@ MAX_NAMED = 5
 """Customers with a finding of their own, of those with an incident in the last 24 hours and of the others each."""
 MAX_LISTED = 20
 """Customers whose names a finding about many lists."""
+SOON_PART = Decimal("0.1")
+"""Incidents are to be acted on soon if they cost this part of what all customers cost on a mean day, or more."""
 SURE_TIMES, SURE_HOURS = 5.0, 3
 """From this many times the expected calls, or unusual hours, on a customer's finding is of high confidence."""
 
@@ -23,6 +26,10 @@ def incident_findings(incidents: Incidents, false_alarms: float) -> list[Finding
     """What to do about the incidents: first those of the last 24 hours, then the dearest of the period.
 
     Each customer is in one finding, with all its incidents. The dearest have one of their own, the others share one.
+
+    Args:
+        incidents: All of them.
+        false_alarms: Expected in a run.
     """
     busiest = _busiest_ordinary_hour(incidents)
     groups = incidents.by_customer()
@@ -52,14 +59,13 @@ def _shared_finding(
     number = sum(len(group) for _, group in groups)
     extra = sum((extra_of(group) for _, group in groups), Decimal(0))
     dearest, most = max(groups, key=lambda g: extra_of(g[1]))
-    names = [customer for customer, _ in groups]
-    listed = [*names[:MAX_LISTED], *([f"{len(names) - MAX_LISTED:,} more"] if len(names) > MAX_LISTED else [])]
+    names = listing([customer for customer, _ in groups], most=MAX_LISTED)
     return Finding(
         id="recent-incidents" if lately else "other-incidents",
         title=(
             f"{plural(number, 'incident')} at {plural(len(groups), 'customer')} cost {dollars(extra)} more than "
             f"expected together, at most {dollars(extra_of(most))} at one of them ({dearest})"
-            + (f"; in the last 24 hours it was {listing(listed)}." if lately else ".")
+            + (f"; in {incidents.lately} it was {names}." if lately else ".")
         ),
         who=f"{dearest} and others",
         usd_per_month=_per_month(incidents, extra),
@@ -69,7 +75,7 @@ def _shared_finding(
         if lately
         else "Go through the table of customers, the dearest first.",
         section="incidents",
-        severity="warning" if extra > 0 else "info",
+        severity=_severity(incidents, extra),
     )
 
 
@@ -80,6 +86,7 @@ def _customer_finding(
     told = recent or group
     worst, _ = max(told, key=lambda g: (g[0].extra, g[0].start))
     hours = sum(i.flagged for i, _ in group)
+    when = " in the last 24 hours" if incidents.until_the_end else " in the last 24 hours of the period"
     if any(i.by_calls for i, _ in told):
         times = sum(i.calls for i, _ in told) / max(sum(i.expected_calls for i, _ in told), 1e-9)
         sure = f"{times:,.{0 if times >= 10 else 1}f} times the expected calls. {_by_chance(false_alarms)}"
@@ -96,26 +103,25 @@ def _customer_finding(
         action = f"Find out what changed for {customer} {span_text(worst)}: the model, the prompt or its length"
     return Finding(
         id=named_id("incidents", customer),
-        title=f"{customer}: {_what_happened(told, group, lately=bool(recent))}.",
+        title=f"{customer}: {_what_happened(told, group, when if recent else '')}.",
         who=customer,
         usd_per_month=_per_month(incidents, extra_of(group)),
         confidence="high" if times >= SURE_TIMES or hours >= SURE_HOURS else "medium",
         why_sure=f"{sure} Whether it was intended, only the customer knows.",
         action=f"{action}.",
         section="incidents",
-        severity="warning" if extra_of(group) > 0 else "info",
+        severity=_severity(incidents, extra_of(group)),
     )
 
 
-def _what_happened(told: Group, group: Group, *, lately: bool) -> str:
+def _what_happened(told: Group, group: Group, when: str) -> str:
     """The incidents to act on, what they cost, the dearest of them, and what the customer's others add.
 
     Args:
         told: The incidents to act on.
         group: All incidents of the customer.
-        lately: Whether those to act on are the ones of the last 24 hours.
+        when: When those to act on were, to follow their number; empty if they are not those of the last 24 hours.
     """
-    when = " in the last 24 hours" if lately else ""
     worst, driver = max(told, key=lambda g: (g[0].extra, g[0].start))
     explained = f", {driver.text}" if driver.specific else ""
     cost = f"{dollars(extra_of(told))} more than expected"
@@ -137,9 +143,21 @@ def _by_chance(false_alarms: float) -> str:
     return f"Chance alone would raise about {false_alarms:g} false alarms in such a report."
 
 
-def _per_month(incidents: Incidents, extra: Decimal) -> Decimal:
+def _per_month(incidents: Incidents, extra: Decimal) -> Decimal | None:
+    """What incidents cost in 30 days, US dollars; ``None`` where less than a week was looked at.
+
+    Whole weeks show how much comes together in a month. Within a few days an incident is a single event, and many
+    times its cost is nothing that anybody will pay.
+    """
+    period = incidents.calls.period
     # An incident that was cheaper than expected puts nothing at stake.
-    return incidents.calls.period.per_month(max(extra, Decimal(0)))
+    return period.per_month(max(extra, Decimal(0))) if period.shows_level else None
+
+
+def _severity(incidents: Incidents, extra: Decimal) -> Literal["warning", "info"]:
+    """A warning only from :data:`SOON_PART` of a mean day's spend on; less can wait."""
+    a_day = incidents.use.spend(incidents.calls.period) / incidents.calls.period.days
+    return "warning" if extra > 0 and extra >= SOON_PART * a_day else "info"
 
 
 def nothing_unusual(incidents: Incidents, min_days: int) -> Finding:

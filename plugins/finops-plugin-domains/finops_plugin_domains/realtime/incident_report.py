@@ -57,6 +57,16 @@ class Incidents:
     drivers: Sequence[Driver]
 
     @property
+    def until_the_end(self) -> bool:
+        """Whether the period holds the last day of the log; one that was asked for may end before."""
+        return self.calls.now.date() == self.calls.log_period.last
+
+    @property
+    def lately(self) -> str:
+        """What a sentence calls the 24 hours before now."""
+        return "the last 24 hours" if self.until_the_end else f"the 24 hours to {self.calls.now:%Y-%m-%d %H:%M} UTC"
+
+    @property
     def extra(self) -> Decimal:
         """Dollars over the expected in all of them."""
         return sum((i.extra for i in self.found), Decimal(0))
@@ -128,8 +138,8 @@ def incidents_text(incidents: Incidents, spend: Decimal) -> str:
     lately, number = sum(len(group) for _, group in recent), len(incidents.found)
     if not lately:
         earlier = "One earlier incident" if number == 1 else f"{number:,} earlier incidents"
-        return f"No incident in the last 24 hours. {earlier}{_cost_text(found, share)}"
-    text = f"In the last 24 hours, {'one incident' if lately == 1 else f'{lately:,} incidents'}"
+        return f"No incident in {incidents.lately}. {earlier}{_cost_text(found, share)}"
+    text = f"In {incidents.lately}, {'one incident' if lately == 1 else f'{lately:,} incidents'}"
     if lately == number:
         return f"{text}{_cost_text(recent, share)}"
     return (

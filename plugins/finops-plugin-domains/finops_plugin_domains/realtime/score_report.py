@@ -71,8 +71,7 @@ def _missed_text(scores: Sequence[Score]) -> str:
     missed = [f"{customer} at {start:%Y-%m-%d %H:%M}" for s in scores for customer, start in s.missed]
     if not missed:
         return "Nothing was missed."
-    others = [f"{len(missed) - MOST_MISSED:,} more"] if len(missed) > MOST_MISSED else []
-    return f"Missed: {listing([*missed[:MOST_MISSED], *others])}."
+    return f"Missed: {listing(missed, most=MOST_MISSED)}."
 
 
 def _table(scores: dict[str, Score]) -> Table:
