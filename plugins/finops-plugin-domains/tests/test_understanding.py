@@ -98,7 +98,7 @@ def test_a_small_log_by_hand() -> None:
         "Output, without reasoning": 500,
         "Output, reasoning": 0,
     }
-    assert "nothing is forecast" in section(report, "forecast").text
+    assert section(report, "forecast").text == "Nothing can be forecast from fewer than two whole days."
     assert report.answer.endswith("; nothing can be forecast from fewer than two whole days.")
     assert metric(report, "forecast-30d").note == "Nothing can be forecast from fewer than two whole days."
     assert "Nothing is compared" in section(report, "change").text
@@ -147,18 +147,20 @@ def test_every_breakdown_adds_up_to_the_total() -> None:
 def test_a_customer_who_starts_to_dominate_is_named() -> None:
     # Days of 4 calls at a cent; from day 14 on 36 more by the whale. 14 days: $0.56, then $5.60: + $5.04, all volume.
     report = analyze(calls_from(steady(28, whale=36)))
-    moved = next(f for f in report.findings if f.id == "customer-moved-1")
+    whole, moved = (next(f for f in report.findings if f.id == i) for i in ("cost-moved", "customer-moved-1"))
+    assert whole.usd_per_month == Decimal("10.8")  # $5.04 x 30 / 14
+    assert whole.why_sure == (
+        "Logged cost of 560 calls against 56; for a month the rise is scaled from 14 days to 30; whale alone cost "
+        "$5.04 more."
+    )
     assert (moved.who, moved.severity) == ("whale", "warning")
-    assert moved.usd_per_month == Decimal("10.8")  # $5.04 x 30 / 14
+    assert moved.usd_per_month is None  # a part of the $10.80
     assert moved.title == (
         "Customer whale cost $5.04 in the last 14 days, up from nothing in the 14 days before, mainly because more "
         "calls added $5.04."
     )
-    # 2 of the 14 equal days are 14 %.
-    assert moved.why_sure == (
-        "Logged cost of 504 calls against 0; for a month the rise is scaled from 14 days to 30; 14 % of its cost in "
-        "the later span fell on 2026-01-19 and 2026-01-20."
-    )
+    # Any 2 of 14 equal days are 14 % of their cost: that is not worth a word.
+    assert moved.why_sure == "Logged cost of 504 calls against 0."
     concentration = next(f for f in report.findings if f.id == "concentration-1")
     assert concentration.who == "whale"
     # $5.04 of $6.16, 504 of 616 calls. That is what hangs on the whale, not what is lost.
@@ -325,8 +327,8 @@ def test_the_forecast_owns_up_to_what_it_missed() -> None:
     # begin on days 21 to 34, those from day 29 on hold a dear day, and nothing had varied before: 8 of 14 are inside.
     report = analyze(calls_a_day(*[10] * 35, *[20] * 7))
     assert (
-        "The last week, forecast from the days before it, was expected to cost $0.70 ($0.70 to $0.70) and cost $1.40: "
-        "an error of -50.0 %, outside the interval; of the 14 weeks before it, which overlap and were forecast in the "
+        "The last week, forecast from the days before it, was expected to cost $0.70 and cost $1.40: an error of "
+        "-50.0 %, outside an interval of no width; of the 14 weeks before it, which overlap and were forecast in the "
         "same way, 8 (57 %) fell inside."
     ) in section(report, "forecast").text
     assert metric(report, "forecast-accuracy").value == pytest.approx(50)
@@ -420,8 +422,154 @@ def test_a_log_without_cached_tokens_has_no_cache_hit_rate() -> None:
 
 def test_free_calls_are_reported_without_shares() -> None:
     report = analyze(calls_from(steady(28, cost=0)))
-    assert "cost nothing" in report.answer
     assert set(column(table(report, "by-customer"), "share")) == {None}
+
+
+def test_a_log_without_costs_is_no_good_news() -> None:
+    # 28 days of 4 calls.
+    report = analyze(calls_from(steady(28, cost=0)))
+    assert report.answer == "By the log, 112 calls in 28 days cost nothing."
+    (finding,) = report.findings
+    assert (finding.id, finding.severity, finding.confidence) == ("no-costs", "warning", "high")
+    assert finding.title == "Costs are not logged: no call has any, so that spend cannot be judged."
+    assert metric(report, "forecast-30d").value is None
+    assert metric(report, "forecast-30d").note == "Nothing can be forecast, because no call has a cost."
+    assert section(report, "days").text == "By the log, no day cost anything."
+    assert section(report, "change").text == (
+        "By the log, nothing was spent in either span (2026-01-05 to 2026-01-18 and 2026-01-19 to 2026-02-01)."
+    )
+
+
+def test_days_that_all_cost_the_same_are_told_in_one_number() -> None:
+    # 4 calls at a cent on each of 28 days: $0.04 a day, $0.56 in 14 days, $1.20 in 30.
+    report = analyze(calls_from(steady(28)))
+    assert report.answer.endswith(
+        "; $0.56 of it in the last 14 days, as much as in the 14 days before; the next 30 days are expected to cost "
+        "$1.20."
+    )
+    assert section(report, "days").text == "Every day cost $0.04."
+    assert metric(report, "forecast-30d").note == "No interval to give: no day was off what the method says."
+    assert "are expected to cost $1.20; there is no interval to give" in section(report, "forecast").text
+    assert section(report, "change").text.startswith("Cost did not move: it was $0.56 in both spans (2026-01-05 to ")
+
+
+def without_days(rows: list[dict], first: int, last: int) -> list[dict]:
+    """The same rows without those of some days of January."""
+    return [row for row in rows if not datetime(2026, 1, first) <= row["timestamp"] < datetime(2026, 1, last + 1)]
+
+
+def test_days_without_a_call_are_named_and_leave_no_amount_at_stake() -> None:
+    # Two customers with 4 calls a day at a cent in all; five of the earlier 14 days hold none: $0.56 after $0.36.
+    report = analyze(calls_from(without_days(steady(28), 8, 12)))
+    held_none = "5 days (2026-01-08 to 2026-01-12) hold no call"
+    assert f"{held_none}: a missing export or a real pause; they count as $0." in report.assumptions
+    assert section(report, "days").text.endswith(f"{held_none}: a missing export or a real pause; they count as $0.")
+    findings = {f.id: f for f in report.findings}
+    assert findings["days-without-calls"].title == f"{held_none}: calls may be missing from the log."
+    moved = findings["cost-moved"]
+    assert (moved.confidence, moved.usd_per_month) == ("low", None)
+    assert moved.why_sure.startswith(
+        "Logged cost of 56 calls against 36; the two spans have 5 days without a call, on which calls may be missing"
+    )
+    assert all(f.usd_per_month is None for f in report.findings)
+
+
+def test_a_weekend_without_calls_is_named_and_no_finding() -> None:
+    rows = without_days(without_days(steady(28), 10, 11), 19, 19)
+    report = analyze(calls_from(rows))
+    assert "3 days (2026-01-10 to 2026-01-11 and 2026-01-19) hold no call" in section(report, "days").text
+    assert "days-without-calls" not in {f.id for f in report.findings}
+    report = analyze(calls_from(without_days(steady(28), 19, 19)))
+    assert "1 day (2026-01-19) holds no call: a missing export or a real pause; it counts as $0." in report.assumptions
+
+
+@pytest.mark.parametrize("choice", [PeriodChoice(), PeriodChoice(tail="7d"), PeriodChoice(tail="1d")])
+def test_the_forecast_is_compared_with_what_it_was_before_the_later_span(choice: PeriodChoice) -> None:
+    rows = [
+        {**row, "call_id": f"{row['call_id']}-{copy}"}
+        for row in steady(40, per_day=1)
+        for copy in range(10 + (row["timestamp"] - START).days % 7)
+    ]
+    calls = calls_from(rows, choice=choice)
+    report = analyze(calls, history_days=21)
+    assert calls.comparison is not None
+    then = analyze(calls_from(rows, choice=PeriodChoice(last=calls.comparison.previous.last)), history_days=21)
+    for name in ("forecast-30d", "forecast-accuracy"):
+        found = metric(report, name)
+        assert found.value is not None
+        assert (found.current, found.previous) == (found.value, metric(then, name).value)
+
+
+def test_the_answer_owns_up_to_an_interval_that_did_not_hold() -> None:
+    # $0.10 a day for 26 days, then $0.20 for 14. The 12 weeks that begin on days 21 to 32 all hold dear days, and none
+    # was inside an interval that followed from the cheap days before.
+    report = analyze(calls_a_day(*[10] * 26, *[20] * 14))
+    assert report.answer.endswith(
+        ", an interval that is meant to hold in 4 of 5 cases, but held in none of 12 earlier weeks."
+    )
+    assert "which was best until then" in section(report, "forecast").text
+    # At $0.20 a day, the level of the last 14 days, 30 days cost $6.00.
+    assert metric(report, "forecast-30d").value == Decimal(6)
+    # The rise to that level is told once with an amount: $1.40 in 14 days are $3.00 in 30.
+    amounts = {f.id: f.usd_per_month for f in report.findings}
+    assert amounts["cost-moved"] == Decimal(3)
+    assert [i for i, amount in amounts.items() if amount is not None] == ["cost-moved"]
+
+
+def test_an_amount_is_given_once_by_customers_where_the_whole_has_none() -> None:
+    # 10 calls a day at a cent each: "stays" on all 28 days, "leaves" on the first 14, "comes" on the last 14.
+    (row, *_) = steady(1)
+    rows = [
+        {
+            **row,
+            "timestamp": START + timedelta(days=day, hours=8, minutes=i),
+            "call_id": f"{name}-{day}-{i}",
+            "customer_id": name,
+            "feature_id": f"feature of {name}",
+        }
+        for name, days in (("stays", range(28)), ("leaves", range(14)), ("comes", range(14, 28)))
+        for day in days
+        for i in range(10)
+    ]
+    moved = {f.who: f.usd_per_month for f in analyze(calls_from(rows)).findings if f.section == "change"}
+    # The whole did not move. "comes" rose from nothing to $1.40, which is $3.00 in 30 days; its feature is the same $3.
+    assert moved.pop("comes") == Decimal(3)
+    assert moved == {
+        "leaves": None,
+        "feature of comes on openai / gpt-5": None,
+        "feature of leaves on openai / gpt-5": None,
+    }
+
+
+def test_a_feature_that_may_hold_a_burst_has_no_amount() -> None:
+    rows = steady(28)
+    rows += [
+        {
+            **rows[0],
+            "timestamp": START + timedelta(days=20, hours=9, seconds=i),
+            "call_id": f"b{i}",
+            "customer_id": "b",
+            "feature_id": "search",
+        }
+        for i in range(200)
+    ]
+    driver = next(f for f in analyze(calls_from(rows)).findings if f.id == "driver-1")
+    assert (driver.usd_per_month, driver.confidence) == (None, "low")
+    assert driver.why_sure == "Logged cost of 200 calls against 0; it may hold a burst of b."
+
+
+def test_what_hardly_went_against_a_change_is_not_named() -> None:
+    # 5 calls of chat more on 14 days at a cent add $0.70. 4 calls of search a day end after 14 days: 56 of them.
+    def text(cost: str) -> str:
+        rows = steady(28, whale=5)
+        rows += [
+            {**row, "call_id": f"s{row['call_id']}", "feature_id": "search", "cost_usd": cost} for row in steady(14)
+        ]
+        return section(analyze(calls_from(rows)), "change").text
+
+    # They took off 56 x $0.0005 = $0.028, which is 4 % of $0.70, or 56 x $0.001 = $0.056, which is 8 %.
+    assert "Against it went" not in text("0.0005")
+    assert "Against it went search on openai / gpt-5 (-$0.056, all volume)." in text("0.001")
 
 
 def test_a_period_is_compared_with_the_one_before_it() -> None:
@@ -453,8 +601,10 @@ def test_a_single_customer_and_a_single_day_are_no_finding() -> None:
 @pytest.mark.parametrize(("percent", "cases"), [(80, "4 of 5 cases"), (95, "19 of 20 cases"), (97.5, "39 of 40 cases")])
 def test_how_often_an_interval_holds_is_told_in_cases(percent: float, cases: str) -> None:
     report = analyze(calls_a_day(*[3, 5] * 7), interval_percent=percent)
-    assert f"that interval should hold in {cases}." in section(report, "forecast").text
-    assert table(report, "forecast-horizons").note.startswith(f"In {cases} cost should lie between low and high")
+    assert f"that interval is meant to hold in {cases}." in section(report, "forecast").text
+    assert table(report, "forecast-horizons").note.endswith(
+        f"the interval from low to high is meant to hold in {cases}."
+    )
 
 
 @pytest.fixture(scope="module")

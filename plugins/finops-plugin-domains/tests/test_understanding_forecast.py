@@ -1,5 +1,7 @@
 """The forecast on series whose future is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from finops_plugin_domains.understanding.forecast import FEWEST_DAYS, Forecast, forecast
@@ -93,25 +95,52 @@ def test_the_held_back_week_is_not_seen_by_what_forecasts_it() -> None:
     assert not held.inside
 
 
-def test_days_that_do_not_vary_but_for_a_step_have_the_interval_of_the_weeks_that_were_missed() -> None:
+def test_days_that_do_not_vary_but_for_a_step_have_the_interval_of_the_week_that_was_missed() -> None:
     # 14 days of $1, then 14 of $3. After 14 + j days their mean is 3 - 28 / (14 + j), so that the mean of all days
     # misses the week after by 196 / (14 + j). The week has 7 + 49 / (14 + j) times the variance of a day, and the miss
     # comes to a variance of 196^2 / (14 + j)^2 / (7 + 49 / (14 + j)) = 5488 / ((14 + j)(21 + j)).
-    found = run([1.0] * 14 + [3.0] * 14, horizons=(30,))
-    assert found.method.name == "the mean of all days"
-    held = found.held_back
+    held = run([1.0] * 14 + [3.0] * 14).held_back
     assert held is not None
+    assert held.method.name == "the mean of all days"
     # Before the last week, j = 7: a single week is over, j = 0, with 5488 / (14 x 21) = 56 / 3. The 21 days have a mean
     # of $5/3, and t is 1.325 for 80 % and 20 degrees of freedom: 35 / 3 +- 1.325 x sqrt(56 / 3 x (7 + 49 / 21)).
     assert (held.forecast, held.actual, held.inside) == (pytest.approx(35 / 3), 21, True)
     assert held.upper == pytest.approx(35 / 3 + 1.325 * (56 / 3 * 28 / 3) ** 0.5, rel=1e-3)
     assert held.lower == 0
-    # After it all eight weeks are; 27 degrees of freedom have a t of 1.314, and 30 days 30 + 30^2 / 28 times the
-    # variance of a day.
-    variance = sum(5488 / ((14 + j) * (21 + j)) for j in range(8)) / 8
+
+
+def test_the_interval_is_as_wide_as_weeks_were_missed_if_days_vary_less() -> None:
+    # 7 days of $1, then 13 of $3: below three weeks the mean of all days alone is tried. After 7 + j days that is
+    # (7 + 3 j) / (7 + j), which misses the week after, $21, by 98 / (7 + j). The week has 7 + 49 / (7 + j) times the
+    # variance of a day, and the miss comes to 98^2 / (7 + j)^2 / (7 + 49 / (7 + j)) = 1372 / ((7 + j)(14 + j)).
+    found = run([1.0] * 7 + [3.0] * 13, horizons=(30,))
+    variance = sum(1372 / ((7 + j) * (14 + j)) for j in range(7)) / 7
+    # That is 8.8, more than the 18.2 / 19 of the days around their mean of $2.30. 19 degrees of freedom have a t of
+    # 1.328, and 30 days 30 + 30^2 / 20 times the variance of a day.
     (month,) = found.outlooks
-    assert month.expected == pytest.approx(60)
-    assert month.upper == pytest.approx(60 + 1.314 * (variance * (30 + 900 / 28)) ** 0.5, rel=1e-3)
+    assert month.expected == pytest.approx(69)
+    assert month.upper == pytest.approx(69 + 1.328 * (variance * 75) ** 0.5, rel=1e-3)
+
+
+def test_the_forecast_learns_from_the_last_week_and_its_error_is_of_a_method_that_did_not() -> None:
+    # 26 days of $1, then 14 of $2. Before the last week all three methods had missed by the same, and the simplest
+    # carried the mean on: (26 + 7 x 2) / 33 x 7. The last week tells them apart: its days before cost as much.
+    found = run([1.0] * 26 + [2.0] * 14, horizons=(30,))
+    assert found.method.name == "the same weekday of the last week"
+    assert found.outlooks[0].expected == pytest.approx(60)
+    held = found.held_back
+    assert held is not None
+    assert (held.method.name, held.unseen, held.inside) == ("the mean of all days", True, False)
+    assert held.forecast == pytest.approx(280 / 33)
+
+
+@pytest.mark.parametrize(("weeks", "inside", "short"), [(7, 4, False), (7, 3, True), (12, 6, True), (6, 0, False)])
+def test_an_interval_falls_short_by_two_standard_deviations_of_its_weeks(weeks: int, inside: int, short: bool) -> None:
+    # 80 % of 7 weeks are 5.6, and two standard deviations 2 x sqrt(7 x 0.8 x 0.2) = 2.1: below 3.5 it falls short; of
+    # 12 weeks below 9.6 - 2.8 = 6.8. Of 6 weeks nothing is said.
+    held = run([1.0] * 14).held_back
+    assert held is not None
+    assert replace(held, weeks=weeks, weeks_inside=inside).falls_short(80) is short
 
 
 def test_how_often_the_interval_holds_is_counted_with_what_was_known_before_each_week() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from math import ceil
 from typing import ClassVar
@@ -13,44 +12,38 @@ from pydantic import Field, PositiveInt
 from finops_core import (
     Analyzer,
     Calls,
-    Chart,
     Finding,
-    Metric,
     Period,
     Report,
     Section,
     dollars,
-    extrapolated,
     hookimpl,
     listing,
     percent,
     plural,
 )
 from finops_plugin_domains.understanding.breakdown import (
-    NO_CACHING,
     Groups,
     break_down,
-    by_model,
     label,
-    records_caching,
     spend_section,
     tokens_section,
 )
 from finops_plugin_domains.understanding.change_findings import change_findings
 from finops_plugin_domains.understanding.cost_change import CostChange, cost_change
+from finops_plugin_domains.understanding.daily import daily_section, long_pauses, pause_findings, pause_text
 from finops_plugin_domains.understanding.days import Days, days_of
 from finops_plugin_domains.understanding.forecast import Forecast, forecast
+from finops_plugin_domains.understanding.metrics import metrics
 from finops_plugin_domains.understanding.movement import because, change_section, compared, span_words
 from finops_plugin_domains.understanding.outlook import (
     HORIZONS,
-    TOO_SHORT,
     forecast_findings,
-    forecast_metrics,
     forecast_section,
+    next_days,
+    no_forecast,
     odds,
-    range_text,
 )
-from finops_plugin_domains.understanding.usage import Usage, added
 
 
 class UnderstandingAnalyzer(Analyzer):
@@ -90,20 +83,25 @@ class UnderstandingAnalyzer(Analyzer):
         daily, totals = days.models_by_day(calls.period), days.of(calls.period)
         dates = [str(calls.period.first + timedelta(days=i)) for i in range(calls.period.days)]
         change = cost_change(calls, days.model_names)
+        forecasts = [expected]
+        if change is not None:
+            forecasts += [expected, self._forecast(days, change.comparison.previous.last)]
+        moved = [] if change is None else change_findings(change, calls, days, self.material_percent)
+        at_stake = any(finding.usd_per_month is not None for finding in moved)
+        own_amount = not at_stake and not long_pauses(days, calls.period)
         findings = [
-            *([] if change is None else change_findings(change, calls, self.material_percent)),
+            *([] if groups[()][0].cost else [_no_costs()]),
+            *moved,
             *self._concentration(groups, calls.period),
-        ]
-        findings = [
-            *extrapolated(findings, calls.month_caveat),
-            *forecast_findings(days, expected, self.interval_percent),
+            *forecast_findings(days, expected, self.interval_percent, own_amount=own_amount),
+            *pause_findings(days, calls.period),
         ]
         return self.report(
-            answer=_answer(calls, groups, days, change, expected),
-            metrics=_metrics(groups, days, change, expected),
+            answer=self._answer(calls, groups, days, change, expected),
+            metrics=metrics(groups, days, change, forecasts),
             findings=findings or [self._quiet(groups, calls)],
             sections=(
-                _daily_section(dates, daily, totals),
+                daily_section(dates, daily, totals, pause_text(days, calls.period)),
                 spend_section(groups),
                 tokens_section(groups, dates, daily, totals),
                 Section(id="change", title="Why did cost move?", text=calls.comparison_text)
@@ -112,23 +110,45 @@ class UnderstandingAnalyzer(Analyzer):
                 forecast_section(days, expected, self.interval_percent),
             ),
             method=_METHOD,
-            assumptions=_assumptions(days, self.interval_percent),
+            assumptions=_assumptions(days, calls.period, self.interval_percent),
             comparison=calls.comparison_text,
             headline="spend",
             sparkline=tuple(float(u.cost) for u in totals),
         )
 
-    def _forecast(self, days: Days) -> Forecast | None:
-        costs = days.costs()
-        if len(costs) < 2:
+    def _forecast(self, days: Days, until: date | None = None) -> Forecast | None:
+        """What is to come after the last day, or what would have been forecast on an earlier one."""
+        costs = days.costs(until)
+        if len(costs) < 2 or not costs.any():
             return None
         return forecast(
             costs,
             HORIZONS,
             interval_percent=self.interval_percent,
             damping=self.trend_damping,
-            skip=days.unfinished,
+            skip=days.unfinished if until is None else 0,
         )
+
+    def _answer(
+        self, calls: Calls, groups: Groups, days: Days, change: CostChange | None, expected: Forecast | None
+    ) -> str:
+        (total,) = groups[()]
+        dearest = groups["provider", "model"][0]
+        what = f"{plural(total.calls, 'call')}{_duration(calls, days)}"
+        parts = [
+            f"{dollars(total.cost)} was spent on {what}, "
+            f"{'all' if dearest.cost == total.cost else percent(dearest.cost / total.cost * 100)} of it on "
+            f"{label(dearest.names)}"
+            if total.cost
+            else f"By the log, {what} cost nothing"
+        ]
+        if change is not None and (change.total.current or change.total.previous):
+            parts.append(_change(change, calls))
+        if expected is not None:
+            parts.append(next_days(expected, self.interval_percent))
+        elif total.cost:
+            parts.append(no_forecast(days))
+        return f"{'; '.join(parts)}."
 
     def _concentration(self, groups: Groups, period: Period) -> list[Finding]:
         (total,) = groups[()]
@@ -193,35 +213,28 @@ def _others(cost: Decimal, customers: int) -> str:
     return f"the other {plural(customers, 'customer')} cost {dollars(cost / customers)} each on average"
 
 
-def _daily_section(dates: Sequence[str], daily: Sequence[Sequence[Usage]], totals: Sequence[Usage]) -> Section:
-    costs = [u.cost for u in totals]
-    dearest = max(range(len(costs)), key=lambda i: (costs[i], -i))
-    mean = sum(costs, Decimal(0)) / len(costs)
-    text = f"A day cost {dollars(mean)} on average; the dearest, {dates[dearest]}, cost {dollars(costs[dearest])}."
-    if len(dates) == 1:
-        text = f"The only day, {dates[0]}, cost {dollars(costs[0])}."
-    chart = Chart(
-        id="cost-per-day",
-        kind="line",
-        title="What did each day cost?",
-        takeaway=text,
-        description=f"Cost of each of {plural(len(dates), 'day')}.",
-        x={"label": "Day", "unit": "date"},
-        y={"label": "Cost", "unit": "usd"},
-        categories=tuple(dates),
-        series=({"name": "Cost", "values": costs},),
-        breakdowns=(by_model(daily, lambda u: u.cost),),
+def _no_costs() -> Finding:
+    return Finding(
+        id="no-costs",
+        title="Costs are not logged: no call has any, so that spend cannot be judged.",
+        who="all calls",
+        confidence="high",
+        why_sure="The costs of all calls of the period were added up.",
+        action="Write cost_usd with every call, or let finops import price a file that has no costs.",
+        section="spend",
+        severity="warning",
     )
-    return Section(id="days", title="What did each day cost?", text=text, blocks=(chart,))
 
 
-def _assumptions(days: Days, interval_percent: float) -> tuple[str, ...]:
+def _assumptions(days: Days, period: Period, interval_percent: float) -> tuple[str, ...]:
     notes = [
         "A call without a feature, organisation, product or task is shown as a group of its own, without a name.",
         "The forecast carries on what calls cost; it knows nothing of contracts, new customers or coming prices.",
         f"Forecast intervals are meant to hold in {odds(interval_percent)}, and suppose that days vary independently "
         "around their expectation.",
     ]
+    if pauses := pause_text(days, period):
+        notes.append(pauses)
     if days.unfinished:
         notes.append(
             f"{days.date(len(days.usage) - 1)} was not over at the last call: it counts in all totals, and not in the "
@@ -242,29 +255,13 @@ _METHOD = (
     "from calls that went to dearer or cheaper models, features or customers.",
     "Forecast: the mean, the same weekday of the last week, and a weekday pattern plus a fading (damped) trend by "
     "least squares compete on held-back weeks; the one with the smallest mean absolute error of a day is used. The "
-    "interval follows from how days vary around its fit, or from how far held-back weeks were missed if that is more, "
-    "and from the uncertainty of the fit. To count how often the interval holds, earlier weeks are forecast with the "
-    "method, the fit and the interval that were known before each of them.",
+    "error of the last week is that of the method which was best before it. The interval follows from how days vary "
+    "around the fit, or from how far held-back weeks were missed if that is more, and from the uncertainty of the fit. "
+    "To count how often the interval holds, earlier weeks are forecast with the method, the fit and the interval that "
+    "were known before each of them.",
     "Cost per 1k tokens = cost / (input + output tokens) x 1,000. Cache hit rate = input tokens read from a cache / "
     "all input tokens.",
 )
-
-
-def _answer(calls: Calls, groups: Groups, days: Days, change: CostChange | None, expected: Forecast | None) -> str:
-    (total,) = groups[()]
-    dearest = groups["provider", "model"][0]
-    what = f"{plural(total.calls, 'call')}{_duration(calls, days)}"
-    parts = [
-        f"{dollars(total.cost)} was spent on {what}, "
-        f"{'all' if dearest.cost == total.cost else percent(dearest.cost / total.cost * 100)} of it on "
-        f"{label(dearest.names)}"
-        if total.cost
-        else f"{what} cost nothing"
-    ]
-    if change is not None:
-        parts.append(_change(change, calls))
-    parts.append(TOO_SHORT if expected is None else _next_days(expected))
-    return f"{'; '.join(parts)}."
 
 
 def _duration(calls: Calls, days: Days) -> str:
@@ -283,77 +280,3 @@ def _change(change: CostChange, calls: Calls) -> str:
     now = "that is" if change.comparison.current == calls.period else f"{dollars(moved.current)} of it {later},"
     text = f"{now} {compared(moved, earlier)}"
     return f"{text}, {because(moved)}" if moved.change else text
-
-
-def _next_days(expected: Forecast) -> str:
-    month = expected.outlooks[0]
-    text = f"the next {month.days} days are expected to cost {range_text(month)}"
-    if month.lower is None:
-        text += f", the mean of {plural(expected.days, 'day')} carried on, too few for an interval"
-    return text
-
-
-def _metrics(groups: Groups, days: Days, change: CostChange | None, expected: Forecast | None) -> list[Metric]:
-    (total,) = groups[()]
-    now = before = None
-    if change is not None:
-        now, before = added(days.of(change.comparison.current)), added(days.of(change.comparison.previous))
-    cached = records_caching(total)
-    return [
-        Metric(
-            id="spend",
-            label="Spend",
-            value=total.cost,
-            unit="usd",
-            current=now and now.cost,
-            previous=before and before.cost,
-            better="lower",
-            home=1,
-        ),
-        Metric(
-            id="calls",
-            label="Calls",
-            value=total.calls,
-            unit="count",
-            current=now and now.calls,
-            previous=before and before.calls,
-        ),
-        Metric(
-            id="customers",
-            label="Active customers",
-            value=len(groups["customer_id",]),
-            unit="count",
-            current=change and change.customers[1],
-            previous=change and change.customers[0],
-            better="higher",
-        ),
-        Metric(
-            id="tokens",
-            label="Tokens",
-            value=total.tokens,
-            unit="tokens",
-            current=now and now.tokens,
-            previous=before and before.tokens,
-        ),
-        Metric(
-            id="cost-per-1k-tokens",
-            label="Cost per 1k tokens",
-            value=total.cost_per_1k_tokens,
-            unit="usd",
-            current=now and now.cost_per_1k_tokens,
-            previous=before and before.cost_per_1k_tokens,
-            better="lower",
-            note="Cost / (input + output tokens) x 1,000.",
-        ),
-        Metric(
-            id="cache-hit-rate",
-            label="Cache hit rate",
-            value=total.cache_hit_percent if cached else None,
-            unit="percent",
-            current=now.cache_hit_percent if now and cached else None,
-            previous=before.cache_hit_percent if before and cached else None,
-            better="higher",
-            note="Input tokens read from a cache / all input tokens." if cached else NO_CACHING,
-        ),
-        *forecast_metrics(expected),
-    ]

@@ -230,7 +230,7 @@ _STACKED_TOKENS: tuple[tuple[str, Callable[[Usage], int]], ...] = (
 
 def _tokens_text(groups: Groups, total: Usage) -> str:
     text = f"{count(total.input_tokens)} tokens went in and {count(total.output_tokens)} came out"
-    if total.cost_per_1k_tokens is not None:
+    if total.cost_per_1k_tokens:
         text += f", {dollars(total.cost_per_1k_tokens)} for a thousand"
     text += "."
     if not records_caching(total):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -10,13 +10,12 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finops_core import Calls, Comparison, Finding, Period, count, dollars, listing, percent
+from finops_core import Calls, Comparison, Finding, Period, count, dollars, listing, percent, plural
 from finops_plugin_domains.understanding.breakdown import label, named
 from finops_plugin_domains.understanding.cost_change import DRIVERS, CostChange, Movement
+from finops_plugin_domains.understanding.daily import long_pauses
+from finops_plugin_domains.understanding.days import Days
 from finops_plugin_domains.understanding.movement import because, compared, main_cause, span_words
-
-LEVEL_DAYS = 7
-"""Spans of fewer days show no level: any two of them hold much of the cost, and weekdays differ."""
 
 PEAK_DAYS = 2
 """A customer's change is a burst if at most this many days hold half of the dearer span's cost."""
@@ -50,43 +49,99 @@ class Peak:
         return self.percent >= 50
 
 
-def change_findings(change: CostChange, calls: Calls, material_percent: float) -> list[Finding]:
-    """What moved cost by at least ``material_percent`` of the earlier span (of the later, if that one cost nothing)."""
-    total, now = change.total, change.comparison.current
+@dataclass(frozen=True)
+class Evidence:
+    """What can be said of a change beyond its dollars: whether it is a level, and whether its dollars are said already.
+
+    Attributes:
+        now: The later span.
+        pause_days: Days of both spans in long stretches without a call, which may be calls that are missing.
+        burst: Whether a burst made the change, or may have.
+        part: Whether the change is part of one whose amount a month another finding gives.
+    """
+
+    now: Period
+    pause_days: int
+    burst: bool = False
+    part: bool = False
+
+    def at_stake(self, m: Movement) -> Decimal | None:
+        """What a rise costs in a month, told once; a fall puts nothing at stake, and without a level there is none."""
+        return self.now.per_month(m.change) if m.change > 0 and self._shows_level and not self.part else None
+
+    @property
+    def _shows_level(self) -> bool:
+        return self.now.shows_level and not self.burst and not self.pause_days
+
+    def why(self, m: Movement) -> str:
+        """How many calls stand on both sides, and what that does not show."""
+        text = f"Logged cost of {count(m.current_calls)} calls against {count(m.previous_calls)}"
+        if not self.now.shows_level:
+            return f"{text}; less than a week does not show whether it lasts"
+        if self.pause_days:
+            text += (
+                f"; the two spans have {plural(self.pause_days, 'day')} without a call, on which calls may be missing"
+            )
+        if self.at_stake(m) is not None:
+            text += f"; for a month the rise is scaled from {self.now.days} days to 30"
+        return text
+
+    def confidence(self, m: Movement) -> Literal["high", "medium", "low"]:
+        """How far logged cost can be read as a level."""
+        if not self._shows_level:
+            return "low"
+        fewer = min(m.previous_calls, m.current_calls)
+        return "high" if fewer >= 100 else "medium" if m.previous_calls + m.current_calls >= 100 else "low"
+
+
+def change_findings(change: CostChange, calls: Calls, days: Days, material_percent: float) -> list[Finding]:
+    """What moved cost by at least ``material_percent`` of the earlier span (of the later, if that one cost nothing).
+
+    All of it, customers, and features on models are the same dollars seen three ways: only the first of these whose
+    findings have an amount a month keeps it.
+    """
+    total, comparison = change.total, change.comparison
     least = (total.previous or total.current) * Decimal(repr(material_percent)) / 100
     if not least:
         return []
-    spans = span_words(calls, change.comparison)
+    spans = span_words(calls, comparison)
+    pauses = long_pauses(days, Period(comparison.previous.first, comparison.current.last))
+    evidence = Evidence(comparison.current, sum(pause.days for pause in pauses))
     customers, drivers = (
         [m for m in group if abs(m.change) >= least][:3] if len(group) > 1 else []
         for group in (change.groups["customer_id",], change.groups[DRIVERS])
     )
-    peaks = _peaks(calls, change.comparison, [str(m.names[0]) for m in customers])
+    peaks = _peaks(calls, comparison, [str(m.names[0]) for m in customers])
     moved = [(m, peaks.get(str(m.names[0]))) for m in customers]
-    return [
-        *([_total_finding(total, now, spans, moved)] if abs(total.change) >= least else []),
-        *(_customer_finding(i, m, now, spans, peak) for i, (m, peak) in enumerate(moved, 1)),
-        *(_driver_finding(i, m, now, spans) for i, m in enumerate(drivers, 1)),
-    ]
+    findings = [_total_finding(total, evidence, spans, moved)] if abs(total.change) >= least else []
+    evidence = replace(evidence, part=_have_amount(findings))
+    findings += [_customer_finding(i, m, evidence, spans, peak) for i, (m, peak) in enumerate(moved, 1)]
+    bursts = [label(m.names) for m, peak in moved if peak is not None and peak.is_burst]
+    evidence = replace(evidence, part=_have_amount(findings), burst=bool(bursts))
+    return findings + [_driver_finding(i, m, evidence, spans, bursts) for i, m in enumerate(drivers, 1)]
+
+
+def _have_amount(findings: list[Finding]) -> bool:
+    return any(finding.usd_per_month is not None for finding in findings)
 
 
 def _total_finding(
-    total: Movement, now: Period, spans: tuple[str, str], customers: list[tuple[Movement, Peak | None]]
+    total: Movement, evidence: Evidence, spans: tuple[str, str], customers: list[tuple[Movement, Peak | None]]
 ) -> Finding:
     later, earlier = spans
     rose = total.change > 0
     lead, peak = next((one for one in customers if one[0].change / total.change * 2 >= 1), (None, None))
-    burst = peak is not None and peak.is_burst
-    why = _counted(total, now, burst)
+    evidence = replace(evidence, burst=peak is not None and peak.is_burst)
+    why = evidence.why(total)
     if lead is not None:
         why += f"; {label(lead.names)} alone cost {dollars(abs(lead.change))} {'more' if rose else 'less'}"
     return Finding(
         id="cost-moved",
         title=f"{dollars(total.current)} was spent {later}, {compared(total, earlier)}, {because(total)}.",
         who="all calls",
-        usd_per_month=_at_stake(total, now, burst),
-        confidence=_confidence(total, now, burst),
-        why_sure=f"{why}{BURST if burst else ''}.",
+        usd_per_month=evidence.at_stake(total),
+        confidence=evidence.confidence(total),
+        why_sure=f"{why}{BURST if evidence.burst else ''}.",
         action=_advice(total, "the customers and features that grew")
         if rose
         else "See which customers and features went down before planning with the lower level.",
@@ -95,17 +150,17 @@ def _total_finding(
     )
 
 
-def _customer_finding(i: int, m: Movement, now: Period, spans: tuple[str, str], peak: Peak | None) -> Finding:
+def _customer_finding(i: int, m: Movement, evidence: Evidence, spans: tuple[str, str], peak: Peak | None) -> Finding:
     who = label(m.names)
     rose = m.change > 0
-    burst = peak is not None and peak.is_burst
+    evidence = replace(evidence, burst=peak is not None and peak.is_burst)
     return Finding(
         id=f"customer-moved-{i}",
         title=f"Customer {_moved(who, m, spans, ('customer_id',))}",
         who=who,
-        usd_per_month=_at_stake(m, now, burst),
-        confidence=_confidence(m, now, burst),
-        why_sure=f"{_counted(m, now, burst)}{_peak_text(peak, rose)}{BURST if burst else ''}.",
+        usd_per_month=evidence.at_stake(m),
+        confidence=evidence.confidence(m),
+        why_sure=f"{evidence.why(m)}{_burst_text(peak, rose)}.",
         action=_customer_action(who, m, peak),
         section="change",
         severity="warning" if rose else "info",
@@ -122,7 +177,7 @@ def _customer_action(who: str, m: Movement, peak: Peak | None) -> str:
     return f"Ask whether {who} is leaving: cost that falls can be revenue that falls."
 
 
-def _driver_finding(i: int, m: Movement, now: Period, spans: tuple[str, str]) -> Finding:
+def _driver_finding(i: int, m: Movement, evidence: Evidence, spans: tuple[str, str], bursts: list[str]) -> Finding:
     feature, *model = m.names
     who = f"{named(feature, 'feature')} on {label(model)}"
     rose = m.change > 0
@@ -130,9 +185,9 @@ def _driver_finding(i: int, m: Movement, now: Period, spans: tuple[str, str]) ->
         id=f"driver-{i}",
         title=_moved(who, m, spans, DRIVERS),
         who=who,
-        usd_per_month=_at_stake(m, now),
-        confidence=_confidence(m, now),
-        why_sure=f"{_counted(m, now)}.",
+        usd_per_month=evidence.at_stake(m),
+        confidence=evidence.confidence(m),
+        why_sure=f"{evidence.why(m)}{f'; it may hold a burst of {listing(bursts)}' if bursts else ''}.",
         action=_advice(m, who) if rose else "Nothing to do if it was intended; else see where its calls went.",
         section="change",
         severity="warning" if rose else "info",
@@ -149,30 +204,9 @@ def _advice(m: Movement, who: str) -> str:
     return _ADVICE[cause].format(who=who)
 
 
-def _at_stake(m: Movement, now: Period, burst: bool = False) -> Decimal | None:
-    """What a rise costs in a month; a fall puts nothing at stake, and what bursts come to is not known from one."""
-    return now.per_month(m.change) if m.change > 0 and not burst else None
-
-
-def _counted(m: Movement, now: Period, burst: bool = False) -> str:
-    text = f"Logged cost of {count(m.current_calls)} calls against {count(m.previous_calls)}"
-    if now.days < LEVEL_DAYS:
-        return f"{text}; less than a week does not show whether it lasts"
-    scaled = m.change > 0 and not burst
-    return f"{text}; for a month the rise is scaled from {now.days} days to 30" if scaled else text
-
-
-def _confidence(m: Movement, now: Period, burst: bool = False) -> Literal["high", "medium", "low"]:
-    """How far logged cost can be read as a level: by the days of a span and how many calls stand on both sides."""
-    if burst or now.days < LEVEL_DAYS:
-        return "low"
-    fewer = min(m.previous_calls, m.current_calls)
-    return "high" if fewer >= 100 else "medium" if m.previous_calls + m.current_calls >= 100 else "low"
-
-
 def _peaks(calls: Calls, comparison: Comparison, customers: list[str]) -> dict[str, Peak]:
     """The dearest days of each customer in its dearer span; none where spans are too short to tell a burst."""
-    if not customers or comparison.current.days < LEVEL_DAYS:
+    if not customers or not comparison.current.shows_level:
         return {}
     days: dict[str, tuple[dict[date, Decimal], dict[date, Decimal]]] = {customer: ({}, {}) for customer in customers}
     wanted = calls.customer_days.filter(pc.is_in(calls.customer_days["customer_id"], pa.array(customers)))
@@ -188,11 +222,11 @@ def _peak(costs: dict[date, Decimal]) -> Peak:
     return Peak(tuple(sorted(dearest)), float(share))
 
 
-def _peak_text(peak: Peak | None, rose: bool) -> str:
-    if peak is None:
+def _burst_text(peak: Peak | None, rose: bool) -> str:
+    if peak is None or not peak.is_burst:
         return ""
     span = "later" if rose else "earlier"
-    return f"; {percent(peak.percent, 0)} of its cost in the {span} span fell on {_days(peak)}"
+    return f"; {percent(peak.percent, 0)} of its cost in the {span} span fell on {_days(peak)}{BURST}"
 
 
 def _days(peak: Peak) -> str:

@@ -26,18 +26,18 @@ class Days:
     Attributes:
         first: The first day.
         models: For each day its usage by provider and model; nothing on a day without calls.
-        whole: Which of them, as a slice, are whole days that a forecast can be fitted on.
         begins_late: Whether the log begins in the middle of the first day.
         unfinished: How many of the last days are not whole: 1 if the log ends in the middle of a day, else 0.
+        history_days: The most days that a forecast is fitted on.
         last_day_covers: From the first to the last call of the last day.
         groups: The usage of the period by each of :data:`~finops_core.USAGE_COLUMNS`.
     """
 
     first: date
     models: tuple[tuple[Usage, ...], ...]
-    whole: slice
     begins_late: bool
     unfinished: int
+    history_days: int
     last_day_covers: timedelta
     groups: Mapping[str, Sequence[Usage]]
 
@@ -69,9 +69,25 @@ class Days:
         """Provider and model of every call."""
         return frozenset((str(u.names[0]), str(u.names[1])) for day in self.models for u in day)
 
-    def costs(self) -> npt.NDArray[np.float64]:
-        """Dollars of every whole day."""
-        return np.array([float(u.cost) for u in self.usage[self.whole]])
+    def costs(self, until: date | None = None) -> npt.NDArray[np.float64]:
+        """Dollars of the last whole days up to one of them, or to the last of all: what a forecast is fitted on."""
+        end = len(self.usage) - self.unfinished
+        if until is not None:
+            end = min(end, (until - self.first).days + 1)
+        return np.array([float(u.cost) for u in self.usage[max(int(self.begins_late), end - self.history_days) : end]])
+
+    def without_calls(self, period: Period) -> list[Period]:
+        """The days of a period on which nobody called, as the longest stretches of them."""
+        stretches: list[Period] = []
+        for i, u in enumerate(self.of(period)):
+            day = period.first + timedelta(days=i)
+            if u.calls:
+                continue
+            if stretches and stretches[-1].last == day - timedelta(days=1):
+                stretches[-1] = Period(stretches[-1].first, day)
+            else:
+                stretches.append(Period(day, day))
+        return stretches
 
     def monthly_rate(self) -> tuple[float, int]:
         """Dollars in 30 days at the mean of the last whole days, and how many these are: at most 30."""
@@ -81,7 +97,7 @@ class Days:
 
 @read_once
 def days_of(calls: Calls, history_days: int) -> Days:
-    """The last ``history_days`` days up to the period's last call, and all days that are reported or compared.
+    """The days that are reported or compared, and those that a forecast is fitted on: now, and before the later span.
 
     Raises:
         ValueError: There is no call in the period.
@@ -91,7 +107,8 @@ def days_of(calls: Calls, history_days: int) -> Days:
     last = calls.now.date()
     first = min(calls.period.first, last - timedelta(days=history_days - 1))
     if calls.comparison is not None:
-        first = min(first, calls.comparison.previous.first)
+        before = calls.comparison.previous
+        first = min(first, before.first, before.last - timedelta(days=history_days - 1))
     first = max(first, calls.log_period.first)
     days: dict[date, list[dict[str, Any]]] = {}
     for row in _read(calls, first):
@@ -105,10 +122,8 @@ def days_of(calls: Calls, history_days: int) -> Days:
     ends = {day: max(_minutes(row["last_call"]) for row in rows) for day, rows in days.items()}
     begins_late = first == calls.log_period.first and _beyond(begins, first) > SLACK_MINUTES
     unfinished = int(last == calls.log_period.last and _beyond(ends, last) < -SLACK_MINUTES)
-    end = len(dates) - unfinished
-    whole = slice(max(int(begins_late), end - history_days), end)
     covers = max(row["last_call"] for row in days[last]) - min(row["first_call"] for row in days[last])
-    return Days(first, models, whole, begins_late, unfinished, covers, groups)
+    return Days(first, models, begins_late, unfinished, history_days, covers, groups)
 
 
 def _read(calls: Calls, first: date) -> list[dict[str, Any]]:

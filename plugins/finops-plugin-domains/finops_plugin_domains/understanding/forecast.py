@@ -16,6 +16,9 @@ from finops_plugin_domains.understanding.methods import Floats, Method, methods,
 FEWEST_DAYS = 14
 """Whole days below which nothing is tested: a week seen and a week held back."""
 
+FEWEST_WEEKS = 7
+"""Earlier weeks, one beginning on each day, below which nothing is said of how often the interval holds."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -35,6 +38,7 @@ class HeldBack:
     """The last whole week, forecast from the days before it alone, and the weeks before it in the same way.
 
     Attributes:
+        method: What it was forecast with: the method that was best before it, which the week may have changed.
         forecast: What the week was expected to cost, dollars.
         lower: The lower end of its interval, dollars.
         upper: The upper end.
@@ -45,6 +49,7 @@ class HeldBack:
         weeks_inside: In how many of those the week's cost fell inside its interval.
     """
 
+    method: Method
     forecast: float
     lower: float
     upper: float
@@ -53,6 +58,17 @@ class HeldBack:
     unseen: bool
     weeks: int
     weeks_inside: int
+
+    def falls_short(self, interval_percent: float) -> bool:
+        """Whether clearly fewer weeks than the interval is meant to hold fell inside; not said of a few weeks.
+
+        Clearly is by two standard deviations of as many weeks that do not overlap. These do and vary more, so that
+        some intervals are doubted that are right: better than to promise what did not come true.
+        """
+        if self.weeks < FEWEST_WEEKS:
+            return False
+        share = interval_percent / 100
+        return self.weeks_inside < self.weeks * share - 2 * (self.weeks * share * (1 - share)) ** 0.5
 
     @property
     def error_percent(self) -> float | None:
@@ -92,7 +108,7 @@ class Forecast:
         method: The method chosen.
         days: The whole days it was fitted on.
         trials: How each method did; empty without enough days.
-        held_back: The chosen method on the last week; ``None`` without enough days.
+        held_back: What would have been forecast for the last week; ``None`` without enough days.
         daily: Expected cost of each coming day, shape (longest horizon,).
         daily_lower: Lower bound of each day; empty below two weeks of days.
         daily_upper: Upper bound of each day.
@@ -114,8 +130,9 @@ def forecast(
 ) -> Forecast:
     """Forecast daily cost.
 
-    The method is chosen by its mean absolute error over held-back weeks that end before the last week, then measured
-    on the last week, then fitted on all days. Below four weeks of days it is chosen with the last week in sight, below
+    The method is chosen by its mean absolute error over held-back weeks up to the last one, and fitted on all days. The
+    error reported is that of the method chosen in the same way before the last week: that one has not seen it, and the
+    forecast still learns from it. Below four weeks of days there is no week to choose by before the last one, below
     three the weekday methods are not tried, and below two nothing is tested.
 
     Args:
@@ -132,9 +149,7 @@ def forecast(
         outlooks = tuple(Outlook(h, float(daily[:h].sum()), None, None) for h in horizons)
         return Forecast(candidates[0], n, (), None, daily, np.empty(0), np.empty(0), outlooks)
     held = backtest(y, candidates)
-    before = held.over(n - HELD_BACK)
-    judged_on = before if len(held.actual[before]) else held.over(n)
-    best = held.best(judged_on)
+    best = held.best(held.over(n))
     method = held.methods[best]
     weights, sigma = method.fit(y, skip + max(horizons))
     weights = weights[skip:]
@@ -144,8 +159,8 @@ def forecast(
     return Forecast(
         method,
         n,
-        _trials(held, judged_on),
-        _held_back(held, best, interval_percent),
+        _trials(held, held.over(n)),
+        _held_back(held, n, interval_percent),
         daily,
         np.maximum(daily - reach, 0),
         daily + reach,
@@ -164,19 +179,22 @@ def _trials(held: Backtest, weeks: slice) -> tuple[Trial, ...]:
     return tuple(Trial(m, None if np.isnan(e) else e) for m, e in zip(held.methods, errors, strict=True))
 
 
-def _held_back(held: Backtest, method: int, interval_percent: float) -> HeldBack:
+def _held_back(held: Backtest, n: int, interval_percent: float) -> HeldBack:
     last = len(held.actual) - 1
+    unseen = last >= HELD_BACK
+    method = held.best(held.over(n - HELD_BACK if unseen else n))
     said, reach = float(held.said[method, last]), held.reach(method, last, interval_percent)
     # Weeks before which another one was over, so that a method could be chosen without them.
     earlier = range(HELD_BACK, last)
     inside = [held.inside(held.best(held.over(held.first + week)), week, interval_percent) for week in earlier]
     return HeldBack(
+        held.methods[method],
         said,
         max(0.0, said - reach),
         said + reach,
         float(held.actual[last]),
         held.inside(method, last, interval_percent),
-        last >= HELD_BACK,
+        unseen,
         len(earlier),
         sum(inside),
     )

@@ -23,7 +23,7 @@ from finops_plugin_domains.understanding.breakdown import LABELS, dimension_colu
 from finops_plugin_domains.understanding.cost_change import DRIVERS, EFFECTS, GROUPINGS, CostChange, Movement
 
 WORTH_NAMING = Decimal("0.05")
-"""What went against a change is named from this share of its main cause on."""
+"""What went against a change is named from this share of its main cause, or of what moved most with it, on."""
 
 _CAUSES = {
     "calls": ("more calls", "fewer calls"),
@@ -66,11 +66,16 @@ def change_section(change: CostChange) -> Section:
 def change_text(total: Movement, comparison: Comparison) -> str:
     """How much cost moved, in one sentence."""
     now, before = comparison.current, comparison.previous
-    spans = f"from {dollars(total.previous)} ({before}) to {dollars(total.current)} ({now})"
     if not total.change:
-        return f"Cost did not move {spans}."
+        spans = f"({before} and {now})"
+        if not total.current:
+            return f"By the log, nothing was spent in either span {spans}."
+        return f"Cost did not move: it was {dollars(total.current)} in both spans {spans}."
     verb = "rose" if total.change > 0 else "fell"
-    return f"Cost {verb} by {dollars(abs(total.change))}{_relative(total)} {spans}."
+    return (
+        f"Cost {verb} by {dollars(abs(total.change))}{_relative(total)} from {dollars(total.previous)} ({before}) to "
+        f"{dollars(total.current)} ({now})."
+    )
 
 
 def _relative(movement: Movement) -> str:
@@ -133,7 +138,7 @@ def _words(cause: str, amount: Decimal, grouping: tuple[str, ...] = ()) -> str:
 
 def _effects_text(total: Movement) -> str:
     if not any(getattr(total, effect) for effect in EFFECTS):
-        return "Neither calls, tokens per call nor prices moved it."
+        return "" if not total.current else "Neither calls, tokens per call nor prices moved it."
     calls = f"{count(total.current_calls)} calls after {count(total.previous_calls)}"
     if total.shift:
         calls += f": {signed_dollars(total.from_calls)} from their number, {signed_dollars(total.shift)} from "
@@ -170,7 +175,9 @@ def _drivers_text(movements: list[Movement], total: Movement) -> str:
     # Above 100 % others went the other way, and a share of the change would be no share of anything.
     much = f"{percent(share, 0)} of the change" if share <= 100 else "others made up for some of it"
     text = f"By feature and model, what moved most ({much}): {'; '.join(_driver(m) for m in same_way)}."
-    return f"{text} Against it went {_driver(against[0])}." if against else text
+    if not against or -against[0].change / same_way[0].change < WORTH_NAMING:
+        return text
+    return f"{text} Against it went {_driver(against[0])}."
 
 
 def _driver(m: Movement) -> str:

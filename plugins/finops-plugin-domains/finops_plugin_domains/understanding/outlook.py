@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
-from finops_core import Chart, Column, Finding, Metric, Section, Series, Table, count, dollars, percent, plural
+from finops_core import Chart, Column, Finding, Metric, Section, Series, Table, begin, count, dollars, percent, plural
 from finops_plugin_domains.understanding.days import Days
-from finops_plugin_domains.understanding.forecast import FEWEST_DAYS, Forecast, HeldBack, Outlook
+from finops_plugin_domains.understanding.forecast import FEWEST_DAYS, FEWEST_WEEKS, Forecast, HeldBack, Outlook
 
 HORIZONS = (30, 90, 365)
 """Days ahead."""
 
-FEWEST_WEEKS = 7
-"""Earlier weeks, one beginning on each day, below which nothing is said of how often the interval holds."""
-
 TOO_SHORT = "nothing can be forecast from fewer than two whole days"
+NO_COST = "nothing can be forecast, because no call has a cost"
 """Why there is no forecast, as the end of a sentence."""
+
+
+def no_forecast(days: Days) -> str:
+    """Why nothing can be forecast from these days; empty if it can."""
+    costs = days.costs()
+    if len(costs) < 2:
+        return TOO_SHORT
+    return "" if costs.any() else NO_COST
 
 
 def forecast_section(days: Days, forecast: Forecast | None, interval_percent: float) -> Section:
@@ -25,7 +32,7 @@ def forecast_section(days: Days, forecast: Forecast | None, interval_percent: fl
         return Section(
             id="forecast",
             title="What will it cost next?",
-            text="The log holds fewer than two whole days. One day says nothing about the next: nothing is forecast.",
+            text=f"{begin(no_forecast(days))}.",
         )
     blocks: list[Chart | Table] = [_chart(days, forecast), _horizons(forecast, interval_percent)]
     if forecast.trials:
@@ -39,16 +46,47 @@ def forecast_section(days: Days, forecast: Forecast | None, interval_percent: fl
 
 
 def range_text(outlook: Outlook) -> str:
-    """The expected cost with its interval, such as ``$120.00 ($100.00 to $140.00)``."""
-    if outlook.lower is None or outlook.upper is None:
-        return dollars(outlook.expected)
-    return f"{dollars(outlook.expected)} ({dollars(outlook.lower)} to {dollars(outlook.upper)})"
+    """The expected cost with its interval, such as ``$120.00 ($100.00 to $140.00)``; without one that has no width."""
+    return _with_interval(outlook.expected, outlook.lower, outlook.upper)
+
+
+def _with_interval(expected: float, lower: float | None, upper: float | None) -> str:
+    if lower is None or upper is None or not _has_width(lower, upper):
+        return dollars(expected)
+    return f"{dollars(expected)} ({dollars(lower)} to {dollars(upper)})"
+
+
+def _has_width(lower: float, upper: float) -> bool:
+    """Whether the ends of an interval differ when they are read."""
+    return dollars(lower) != dollars(upper)
 
 
 def odds(interval_percent: float) -> str:
     """How often an interval should hold, such as ``4 of 5 cases``."""
     share = Fraction(repr(interval_percent)) / 100
     return f"{share.numerator} of {share.denominator} cases"
+
+
+def promise(forecast: Forecast, interval_percent: float) -> str:
+    """How often the interval is meant to hold, and how often it did if that is clearly less."""
+    held = forecast.held_back
+    text = f"is meant to hold in {odds(interval_percent)}"
+    if held is None or not held.falls_short(interval_percent):
+        return text
+    held_in = count(held.weeks_inside) if held.weeks_inside else "none"
+    return f"{text}, but held in {held_in} of {plural(held.weeks, 'earlier week')}"
+
+
+def next_days(forecast: Forecast, interval_percent: float) -> str:
+    """What the next days are expected to cost, as the end of a sentence."""
+    month = forecast.outlooks[0]
+    text = f"the next {month.days} days are expected to cost {range_text(month)}"
+    if month.lower is None:
+        return f"{text}, the mean of {plural(forecast.days, 'day')} carried on, too few for an interval"
+    held = forecast.held_back
+    if held is not None and held.falls_short(interval_percent):
+        return f"{text}, an interval that {promise(forecast, interval_percent)}"
+    return text
 
 
 def _expectation(forecast: Forecast, interval_percent: float) -> str:
@@ -60,7 +98,9 @@ def _expectation(forecast: Forecast, interval_percent: float) -> str:
             "of days neither a weekly season nor an interval can be known, and a longer horizon is the same rate "
             "carried on."
         )
-    return f"{text}; that interval should hold in {odds(interval_percent)}."
+    if month.upper is not None and not _has_width(month.lower, month.upper):
+        return f"{text}; there is no interval to give, as no day was off what the method says."
+    return f"{text}; that interval {promise(forecast, interval_percent)}."
 
 
 def _experience(forecast: Forecast) -> str:
@@ -73,18 +113,20 @@ def _experience(forecast: Forecast) -> str:
     elif not held.unseen:
         text += "; below four weeks of days it can only be chosen on the last week itself, so its error flatters it"
     return (
-        f"{text}. {_last_week(held)}; {_coverage(held)}. The interval covers how days vary, the fit, and by how much "
-        "held-back weeks were missed, not a new customer, price or product. Far ahead the forecast "
+        f"{text}. {_last_week(held, forecast)}; {_coverage(held)}. The interval covers how days vary, the fit, and by "
+        "how much held-back weeks were missed, not a new customer, price or product. Far ahead the forecast "
         f"{forecast.method.further_out}."
     )
 
 
-def _last_week(held: HeldBack) -> str:
+def _last_week(held: HeldBack, forecast: Forecast) -> str:
     error = "" if held.error_percent is None else f": an error of {percent(held.error_percent)}"
+    method = "" if held.method is forecast.method else f" by {held.method.name}, which was best until then"
+    interval = "the interval" if _has_width(held.lower, held.upper) else "an interval of no width"
     return (
-        f"The last week, forecast from the days before it, was expected to cost {dollars(held.forecast)} "
-        f"({dollars(held.lower)} to {dollars(held.upper)}) and cost {dollars(held.actual)}{error}, {_side(held)} the "
-        "interval"
+        f"The last week, forecast from the days before it{method}, was expected to cost "
+        f"{_with_interval(held.forecast, held.lower, held.upper)} and cost {dollars(held.actual)}{error}, "
+        f"{_side(held)} {interval}"
     )
 
 
@@ -141,7 +183,7 @@ def _horizons(forecast: Forecast, interval_percent: float) -> Table:
             Column(name="upper", label="High", unit="usd"),
         ],
         [(o.days, o.expected, o.lower, o.upper) for o in forecast.outlooks],
-        note=f"In {odds(interval_percent)} cost should lie between low and high, if spend goes on as it did."
+        note=f"If spend goes on as it did, the interval from low to high {promise(forecast, interval_percent)}."
         if forecast.days >= FEWEST_DAYS
         else "No interval can be given below two weeks of days.",
     )
@@ -161,43 +203,69 @@ def _trials(forecast: Forecast) -> Table:
     )
 
 
-def forecast_metrics(forecast: Forecast | None) -> list[Metric]:
-    """The next 30 days, and the Forecast Accuracy KPI."""
-    month = forecast.outlooks[0] if forecast else None
-    held = forecast.held_back if forecast else None
-    error = held.error_percent if held else None
+def forecast_metrics(forecasts: Sequence[Forecast | None], days: Days) -> list[Metric]:
+    """The next 30 days, and the Forecast Accuracy KPI.
+
+    Args:
+        forecasts: Of now and, where spans are compared, of the end of the later and of the earlier one.
+        days: What is forecast from.
+    """
+    now = forecasts[0]
+    held = now.held_back if now else None
     return [
-        Metric(
+        Metric.over(
+            forecasts,
+            lambda f: f.outlooks[0].expected,
             id="forecast-30d",
             label="Next 30 days",
-            value=month and month.expected,
             unit="usd",
-            note=_month_note(month),
+            note=_month_note(now.outlooks[0]) if now else f"{begin(no_forecast(days))}.",
         ),
-        Metric(
+        Metric.over(
+            forecasts,
+            _accuracy,
             id="forecast-accuracy",
             label="Forecast accuracy",
-            value=None if error is None else max(0.0, 100 - abs(error)),
             unit="percent",
             better="higher",
             note="100 - |forecast - actual| / actual x 100 of the last whole week, forecast from the days before it; "
             f"it fell {_side(held)} the interval."
             if held
-            else "Unknown: below two weeks of whole days no week can be held back.",
+            else _no_accuracy(days),
         ),
     ]
 
 
-def _month_note(month: Outlook | None) -> str:
-    if month is None:
-        return f"{TOO_SHORT.capitalize()}."
+def _accuracy(forecast: Forecast) -> float | None:
+    error = forecast.held_back.error_percent if forecast.held_back else None
+    return None if error is None else max(0.0, 100 - abs(error))
+
+
+def _no_accuracy(days: Days) -> str:
+    if no_forecast(days) == NO_COST:
+        return f"Unknown: {NO_COST}."
+    return "Unknown: below two weeks of whole days no week can be held back."
+
+
+def _month_note(month: Outlook) -> str:
     if month.lower is None or month.upper is None:
         return "Too few days for an interval."
+    if not _has_width(month.lower, month.upper):
+        return "No interval to give: no day was off what the method says."
     return f"Between {dollars(month.lower)} and {dollars(month.upper)}."
 
 
-def forecast_findings(days: Days, expected: Forecast | None, interval_percent: float) -> list[Finding]:
-    """A finding if the whole interval of the next 30 days lies on one side of the rate of the last days."""
+def forecast_findings(
+    days: Days, expected: Forecast | None, interval_percent: float, *, own_amount: bool
+) -> list[Finding]:
+    """A finding if the whole interval of the next 30 days lies on one side of the rate of the last days.
+
+    Args:
+        days: The days seen.
+        expected: What is to come after them.
+        interval_percent: How often its interval should hold.
+        own_amount: Whether a rise is one whose amount no other finding gives, and which no missing calls can have made.
+    """
     if expected is None:
         return []
     month, held = expected.outlooks[0], expected.held_back
@@ -212,10 +280,10 @@ def forecast_findings(days: Days, expected: Forecast | None, interval_percent: f
             f"{range_text(month)}, against {dollars(rate)} at the rate of the last {plural(recent, 'day')}.",
             who="all calls",
             # What is saved is not at stake.
-            usd_per_month=month.expected - rate if rises else None,
-            confidence=_confidence(held),
-            why_sure=f"That rate lies outside of the interval, which should hold in {odds(interval_percent)}. "
-            f"{_last_week(held)}.",
+            usd_per_month=month.expected - rate if rises and own_amount else None,
+            confidence="low" if held.falls_short(interval_percent) else _confidence(held),
+            why_sure=f"That rate lies outside of the interval, which {promise(expected, interval_percent)}. "
+            f"{_last_week(held, expected)}.",
             action="Raise the budget or slow the growth before it is spent."
             if rises
             else "Release budget, or find out which customers went quiet.",
