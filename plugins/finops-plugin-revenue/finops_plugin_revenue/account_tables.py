@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finops_core import Column, Finding, Section, Table, are, dollars, listing, plural
+from finops_core import Column, Finding, Section, Table, are, dollars, listing, plural, some_of
 from finops_plugin_revenue.accounts import Accounts
 
 CUSTOMER = Column(name="customer", label="Customer", role="dimension", dimension="customer_id")
@@ -22,6 +22,12 @@ LOG_COSTS = "Write cost_usd with every call, or let finops import price a file t
 
 NAMED = 3
 """So many customers are named before the rest is counted."""
+
+
+def everybody(accounts: Accounts) -> str:
+    """The customers of known revenue, of whom there is at least one, as those whom a finding concerns."""
+    known = len(accounts.known)
+    return accounts.known[0].name if known == 1 else some_of(known, known, "customer")
 
 
 def unknown_customers(accounts: Accounts) -> str:

@@ -116,7 +116,7 @@ def test_what_less_than_a_week_shows_is_told_for_its_days_and_is_no_amount_a_mon
     rows = [*call("chat", cost="0.01", n=8), *call("leak", cost=4, day=2), *call(None, cost="0.5")]
     loss, unnamed = analyze(rows).findings
     assert loss.title == "leak loses $3.80 in 2 days: $4.00 of cost against $0.20 of attributed revenue."
-    assert (loss.usd_per_month, loss.confidence, loss.severity) == (None, "low", "warning")
+    assert (loss.usd_per_month, loss.confidence, loss.severity) == (None, "low", "info")
     assert loss.why_sure.endswith("Less than a week does not show whether it lasts.")
     assert (unnamed.title, unnamed.usd_per_month) == ("1 call names no feature, for $0.50 in 2 days.", None)
     (thin,) = analyze(call("chat", cost="0.9")).findings

@@ -166,7 +166,7 @@ def test_a_loss_of_less_than_a_week_is_told_for_its_days_and_is_no_amount_a_mont
     (finding,) = analyze(calls_from(rows)).findings
     assert finding.title == "new (pro) cost $20.00 more than it paid: $29.90 of cost on $9.90 of revenue in 3 days."
     assert (finding.who, finding.usd_per_month) == ("new", None)
-    assert (finding.confidence, finding.severity) == ("low", "warning")
+    assert (finding.confidence, finding.severity) == ("low", "info")
     assert finding.why_sure.endswith("Less than a week does not show whether it lasts.")
     assert finding.action.startswith("See whether it lasts. If it does: move it to enterprise")
     # A loss of a month comes before it, and with it is told for the period: 109 - 99 + 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Literal
 
 from finops_core import Finding, Period, count, dollars, listing, percent, plural
 from finops_plugin_revenue.account_tables import LOG_COSTS, NAMED, unknown_finding
@@ -24,7 +25,12 @@ def _verdict(e: Economics, use: FeatureUse, number: int) -> Finding:
     verdict = e.verdicts[use.name]
     title, usd_per_month, action = {"retire": _retire, "invest": _invest, "fix": _fix}[verdict.judgement](e, use)
     robust, lasting = e.robust(use), e.revenue.period.shows_level
-    bad = "critical" if (use.margin or 0) < 0 and lasting else "warning"
+    severity: Literal["good", "info", "warning", "critical"]
+    severity = "critical" if (use.margin or 0) < 0 else "warning"
+    if verdict.judgement == "invest":
+        severity = "good"
+    elif not lasting:
+        severity = "info"
     return Finding(
         id=f"{verdict.judgement}-{number}",
         title=title,
@@ -36,7 +42,7 @@ def _verdict(e: Economics, use: FeatureUse, number: int) -> Finding:
         + ("" if lasting else " Less than a week does not show whether it lasts."),
         action=action,
         section="verdicts",
-        severity="good" if verdict.judgement == "invest" else bad,
+        severity=severity,
     )
 
 

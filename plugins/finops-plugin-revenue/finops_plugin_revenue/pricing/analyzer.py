@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -45,7 +45,7 @@ from finops_plugin_revenue.pricing.offers import (
     tier_list,
     unsearched,
 )
-from finops_plugin_revenue.pricing.plans import Outcome, UsageUnit
+from finops_plugin_revenue.pricing.plans import UsageUnit
 from finops_plugin_revenue.pricing.sections import (
     cost_per,
     pricing_sections,
@@ -168,10 +168,8 @@ class PricingAnalyzer(Analyzer):
 def _answer(
     accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missing], best: Offer | None, limit: Limit
 ) -> str:
-    today = (
-        f"today's tiers ({dollars(accounts.revenue)} in {plural(accounts.period.days, 'day')}, margin "
-        f"{_percent_of(accounts.margin, accounts.revenue)})"
-    )
+    kept = "no cost is logged" if accounts.uncosted else f"margin {_percent_of(accounts.margin, accounts.revenue)}"
+    today = f"today's tiers ({dollars(accounts.revenue)} in {plural(accounts.period.days, 'day')}, {kept})"
     if best is None:
         if hybrid := unsearched(best, missing):
             return f"What to charge cannot be said: {hybrid.why}; customers paid {today}."
@@ -200,7 +198,7 @@ def _metrics(
         Metric.over(spans, lambda a: a.revenue, id="revenue", label="Revenue today", unit="usd", better="higher"),
         Metric.over(
             spans,
-            lambda a: a.margin,
+            lambda a: None if a.uncosted else a.margin,
             id="margin_today",
             label="Margin today",
             unit="usd",
@@ -216,19 +214,17 @@ def _metrics(
         note = f"{begin(hybrid.why)}." if hybrid else "No model within the limit earns more than today's tiers."
         return Metric.over(spans, lambda _: nothing, note=note, **gain), *today
     results = in_spans(spans, best, limit)
-
-    def of_best(measure: Callable[[Outcome], Any], **fields: Any) -> Metric:
-        return Metric.over(results, measure, **fields)
-
     metrics = [
-        of_best(
+        Metric.over(
+            results,
             lambda r: r.accounts.period.per_month(r.gain),
             note=f"{best.name} against today's tiers, its prices unchanged in both spans. Over a shorter span usage "
             "evens out less, so that a hybrid seems to earn more.",
             **gain,
         ),
         *today,
-        of_best(
+        Metric.over(
+            results,
             lambda r: len(r.raised),
             id="raised",
             label="Customers with a raised bill",
@@ -236,7 +232,8 @@ def _metrics(
             better="lower",
             note=f"Customers that would pay {limit.raised} under the best model.",
         ),
-        of_best(
+        Metric.over(
+            results,
             lambda r: r.leave_break_even,
             id="leave_break_even",
             label="Leavers that erase the gain",
@@ -248,7 +245,8 @@ def _metrics(
     ]
     if leave_percent is not None:
         metrics.append(
-            of_best(
+            Metric.over(
+                results,
                 lambda r: r.accounts.period.per_month(r.gain_if(leave_percent / 100)),
                 id="gain_kept",
                 label=f"Gain left if {percent_text(leave_percent)} of them leave, a month",
@@ -263,7 +261,7 @@ def _metrics(
 def _unit_cost(spans: Spans) -> Metric:
     return Metric.over(
         spans,
-        lambda a: cost_per(a, "tokens"),
+        lambda a: None if a.uncosted else cost_per(a, "tokens"),
         id="cost_per_1k_tokens",
         label="Cost per 1,000 tokens",
         unit="usd",

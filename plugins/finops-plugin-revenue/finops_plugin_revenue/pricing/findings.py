@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finops_core import Finding, count, dollars, listing, plural, some_of
-from finops_plugin_revenue.account_tables import NAMED, unknown_finding, unknown_names
+from finops_plugin_revenue.account_tables import NAMED, everybody, unknown_finding, unknown_names
 from finops_plugin_revenue.accounts import Spans
 from finops_plugin_revenue.pricing.hybrid import HybridTerms, best_hybrids
 from finops_plugin_revenue.pricing.offers import MONTH_DAYS, Limit, Missing, Offer, unsearched
@@ -25,7 +25,6 @@ def findings(
         limit: What customers may be asked to bear.
     """
     accounts = spans[0]
-    everybody = listing([a.name for a in accounts.known], most=NAMED)
     found = []
     if best is not None:
         found.append(_gain_finding(spans, best, hybrid, limit))
@@ -34,7 +33,7 @@ def findings(
             Finding(
                 id="no-best-price",
                 title=f"What to charge cannot be said: {hybrid_missing.why}.",
-                who=everybody,
+                who=everybody(accounts),
                 confidence="low",
                 why_sure="Flat and usage-based prices that are not set earn today's revenue by construction, and the "
                 "hybrid was not priced.",
@@ -47,7 +46,7 @@ def findings(
             Finding(
                 id="keep-tiers",
                 title="Today's tiers stay: no model earns more under the limit.",
-                who=everybody,
+                who=everybody(accounts),
                 confidence="low" if missing else "medium",
                 why_sure=f"Each was priced on the calls of {plural(accounts.period.days, 'day')}, so that {limit}.",
                 action="Nothing to do; loosen rise_percent or raised_percent to see what a wider limit would bring.",

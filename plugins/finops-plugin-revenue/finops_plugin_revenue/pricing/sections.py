@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from finops_core import Axis, Chart, Column, Section, Series, Table, begin, dollars, listing, percent, plural
+from finops_core import Axis, Chart, Column, Section, Series, Table, begin, dollars, listing, percent, plural, some_of
 from finops_plugin_revenue.account_tables import (
     CUSTOMER,
     CUSTOMERS,
@@ -152,11 +152,12 @@ def _models(
 
 
 def _most(offers: Sequence[Offer], missing: Sequence[Missing], best: Offer | None, limit: Limit) -> str:
-    """Which model has the highest margin of those that could earn more than today's tiers."""
+    """Which model earns most of those that could earn more than today's tiers."""
     most = max((o for o in offers if o.contender), key=lambda o: o.result.margin, default=None)
     if most is not None and most.result.gain > 0:
         raised = plural(len(most.result.raised), "customer") if most.result.raised else "no customer"
-        return f"{most.name} has the highest margin, {dollars(most.result.margin)}; {raised} would pay {limit.raised}."
+        gain = dollars(most.result.gain)
+        return f"{most.name} would have earned most, {gain} more than today's tiers; {raised} would pay {limit.raised}."
     derived = [o.name for o in offers if not o.contender and not o.today]
     if unsearched(best, missing) and derived:
         earn = "earns" if len(derived) == 1 else "earn"
@@ -278,19 +279,23 @@ def _unit_costs(accounts: Accounts) -> Section:
     # A column has its decimals in common: what a token costs must not drag those of a customer along.
     columns = [
         column
-        for name, amount, cost, _ in amounts
+        for name, amount, unit_cost, _ in amounts
         for column in (
             Column(name=name, label=amount, unit="count"),
-            Column(name=f"cost_of_{name}", label=cost, unit="usd"),
+            Column(name=f"cost_of_{name}", label=unit_cost, unit="usd"),
         )
     ]
     row = [value for *_, n in amounts for value in (float(n), dollars_of(Fraction(used.cost) / n) if n else None)]
+    cost = (
+        "nothing by the log, so that what a price must cover is not known."
+        if accounts.uncosted
+        else f"{dollars(used.cost)}; a price below the cost of its unit loses money on average."
+    )
     table = Table.of("unit_costs", "Cost per unit", columns, [row])
     return Section(
         id="unit_costs",
         title="What a price must cover",
-        text=f"{'The one call' if used.calls == 1 else f'The {used.calls:,} calls'} of the period cost "
-        f"{dollars(used.cost)}; a price below the cost of its unit loses money on average.",
+        text=f"{begin(some_of(used.calls, used.calls, 'call'))} of the period cost {cost}",
         blocks=(table,),
     )
 

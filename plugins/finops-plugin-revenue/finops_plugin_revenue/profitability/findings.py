@@ -7,7 +7,14 @@ from decimal import Decimal
 from typing import Literal
 
 from finops_core import Finding, Period, begin, count, dollars, listing, plural, some_of
-from finops_plugin_revenue.account_tables import LOG_COSTS, NAMED, SET_TIERS, unknown_customers, unknown_names
+from finops_plugin_revenue.account_tables import (
+    LOG_COSTS,
+    NAMED,
+    SET_TIERS,
+    everybody,
+    unknown_customers,
+    unknown_names,
+)
 from finops_plugin_revenue.accounts import Account, Accounts
 from finops_plugin_revenue.profitability.margins import (
     Days,
@@ -87,7 +94,7 @@ def _loss(account: Account, dear_days: int, accounts: Accounts) -> Finding:
     elif per_month is None:
         title = f"{account.name} ({tier}) cost {dollars(-account.margin)} more than it paid: {spent}."
         why += " Less than a week does not show whether it lasts."
-        severity = "warning"
+        severity = "info"
         action = f"See whether it lasts. If it does: {_way_out(account, prices)}"
     else:
         title = f"{account.name} ({tier}) costs {dollars(per_month)} a month more than it pays: {spent}."
@@ -111,7 +118,7 @@ def _way_out(account: Account, prices: Mapping[str, Decimal]) -> str:
     ways = [
         f"move it to {enough}, whose price covers its cost"
         if enough
-        else "no tier's price covers its cost: charge by use"
+        else "no tier's price covers its cost, so charge it by use"
     ]
     if calls:
         ways.append(
@@ -196,7 +203,7 @@ def _uncosted(accounts: Accounts) -> Finding:
     return Finding(
         id="no-cost",
         title="No cost is logged: margins cannot be judged.",
-        who=some_of(len(accounts.known), len(accounts.known), "customer"),
+        who=everybody(accounts),
         confidence="high",
         why_sure=f"cost_usd is 0 in {some_of(accounts.calls, accounts.calls, 'call')} of the period.",
         action=LOG_COSTS,
@@ -210,7 +217,7 @@ def _no_losses(accounts: Accounts) -> Finding:
     return Finding(
         id="no-losses",
         title=f"No customer costs more than it pays: {count(known)} checked.",
-        who=accounts.known[0].name if known == 1 else some_of(known, known, "customer"),
+        who=everybody(accounts),
         confidence=_sure(accounts.period),
         why_sure=f"Revenue and cost are exact for the period, which has {plural(days, 'day')}.",
         action="Nothing to do.",
