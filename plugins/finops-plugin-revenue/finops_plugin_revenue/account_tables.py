@@ -1,12 +1,11 @@
-"""What reports on accounts have in common: columns, metrics over spans, and customers of unknown revenue."""
+"""What reports on accounts have in common: columns, and customers of unknown revenue."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from finops_core import Column, Finding, Metric, Section, Table, dollars, listing, plural
-from finops_plugin_revenue.accounts import Accounts, Spans
+from finops_core import Column, Finding, Section, Table, are, dollars, listing, plural, some_of
+from finops_plugin_revenue.accounts import Accounts
 
 CUSTOMER = Column(name="customer", label="Customer", role="dimension", dimension="customer_id")
 TIER = Column(name="tier", label="Tier", role="dimension", dimension="subscription_tier")
@@ -19,35 +18,20 @@ MARGIN_PERCENT = Column(name="margin_percent", label="Margin %", unit="percent")
 
 SET_TIERS = "Write subscription_tier into the log, or set the price of each missing tier under [tiers] in finops.toml."
 
+LOG_COSTS = "Write cost_usd with every call, or let finops import price a file that has no costs."
+
 NAMED = 3
 """So many customers are named before the rest is counted."""
 
 
-def who(names: Sequence[str]) -> str:
-    """Whom a finding concerns: all names, or the first few and how many more."""
-    more = len(names) - NAMED
-    return listing(names) if more <= 0 else f"{', '.join(names[:NAMED])} and {more:,} more"
-
-
-def metric(spans: Spans, value: Callable[[Accounts], Any], **fields: Any) -> Metric:
-    """A metric of the period and of both spans of the comparison.
-
-    Args:
-        spans: The accounts; the latter two are ``None`` without a comparison.
-        value: What is measured.
-        fields: The metric's other fields.
-    """
-    measured = [None if accounts is None else value(accounts) for accounts in spans]
-    return Metric(value=measured[0], current=measured[1], previous=measured[2], **fields)
-
-
-def all_of(accounts: Accounts) -> str:
-    """The customers of known revenue, of whom there are several, as the subject of a sentence."""
-    return "both" if len(accounts.known) == 2 else f"all {len(accounts.known):,}"
+def everybody(accounts: Accounts) -> str:
+    """The customers of known revenue, of whom there is at least one, as those whom a finding concerns."""
+    known = len(accounts.known)
+    return accounts.known[0].name if known == 1 else some_of(known, known, "customer")
 
 
 def unknown_customers(accounts: Accounts) -> str:
-    """How many customers of unknown revenue called, and what that cost."""
+    """How many customers are of unknown revenue, and what their calls cost."""
     return f"{plural(len(accounts.unknown), 'customer')} of unknown revenue that cost {dollars(accounts.unknown_cost)}"
 
 
@@ -74,8 +58,8 @@ def unknown_finding(names: Sequence[str], of: str, section: str) -> Finding:
     them = names[0] if len(names) == 1 else plural(len(names), "customer")
     return Finding(
         id="unknown-revenue",
-        title=f"{them} {'is' if len(names) == 1 else 'are'} left out of {of} for want of a known revenue.",
-        who=who(names),
+        title=f"{them} {are(len(names))} left out of {of} for want of a known revenue.",
+        who=listing(names, most=NAMED),
         confidence="high",
         why_sure="The tier is missing in the log, or has no price under [tiers]. The cost is told by the report "
         "customer_profitability.",

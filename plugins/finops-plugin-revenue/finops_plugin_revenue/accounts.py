@@ -114,6 +114,20 @@ class Accounts:
         """Of the known accounts, US dollars."""
         return self.revenue - self.cost
 
+    @cached_property
+    def calls(self) -> int:
+        """Of all accounts."""
+        return sum(a.use.calls for a in (*self.known, *self.unknown))
+
+    @property
+    def uncosted(self) -> bool:
+        """Whether there are calls of which none has a cost, so that revenue would pass for margin."""
+        return bool(self.calls) and not self.cost and not self.unknown_cost
+
+    def charged(self, account: Account) -> Period:
+        """The days that a known account is charged for."""
+        return Period(max(self.period.first, account.paid.first_day), self.period.last)
+
 
 Spans = tuple[Accounts, Accounts | None, Accounts | None]
 """Accounts of the period, then of the later and the earlier span of the comparison; ``None`` without one."""

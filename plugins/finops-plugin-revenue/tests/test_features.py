@@ -85,8 +85,9 @@ def test_revenue_can_be_split_by_tokens_and_both_splits_are_shown():
 
 
 def test_a_leaking_feature_is_named_with_its_loss():
-    # 9 of 10 calls are chat: $0.90 of revenue. leak: $0.10 of revenue, $2 of cost: 1.9 a day, 57 a month.
-    report = analyze([*call("chat", cost="0.01", n=9), *call("leak", cost=2)])
+    # Ten days bring $10. 9 of 10 calls are chat: $9 of revenue. leak: $1 of revenue, $20 of cost: 19 in ten days, 57 a
+    # month.
+    report = analyze([*call("chat", cost="0.01", n=9), *call("leak", cost=20, day=10)])
     assert verdict_of(report, "leak") == ("fix", "a margin of -1,900.0 %, where 20 % is wanted")
     assert verdict_of(report, "chat")[0] == "keep"
     finding = report.findings[0]
@@ -95,19 +96,45 @@ def test_a_leaking_feature_is_named_with_its_loss():
     assert finding.title == "leak loses $57.00 a month: $60.00 of cost against $3.00 of attributed revenue."
     assert finding.severity == "critical"
     assert report.answer == (
-        "1 of 2 features needs work: leak, with a margin of -1,900.0 %, where 20 % is wanted; leak costs most ($2.00 "
-        "of $2.09)."
+        "1 of 2 features needs work: leak, with a margin of -1,900.0 %, where 20 % is wanted; leak costs most ($20.00 "
+        "of $20.09)."
     )
     assert metric(report, "earning").value == 1
 
 
 def test_a_thin_margin_is_short_by_what_the_wanted_one_would_leave():
-    # $1 of revenue, 0.9 of cost: margin 0.1; wanted 20 %: 0.2. Short of 0.1 a day, 3 a month.
-    report = analyze(call("chat", cost="0.9"))
+    # Ten days: $10 of revenue, 9 of cost: margin 1; wanted 20 %: 2. Short by 1 in ten days, 3 a month.
+    report = analyze([*call("chat", cost="4.5"), *call("chat", cost="4.5", day=10)])
     assert report.answer == "chat, the only feature, needs work, with a margin of 10.0 %, where 20 % is wanted."
     (finding,) = report.findings
-    assert finding.title == "chat falls $3.00 a month short of the margin wanted: it has 10.0 % instead of 20 %."
+    assert finding.title == ("chat falls short of the margin wanted by $3.00 a month: it has 10.0 % instead of 20 %.")
     assert finding.usd_per_month == 3
+
+
+def test_what_less_than_a_week_shows_is_told_for_its_days_and_is_no_amount_a_month():
+    # Two days of $1. By calls leak has 1 of 10 of it, 0.2, and costs 4; a call without a feature costs 0.5.
+    rows = [*call("chat", cost="0.01", n=8), *call("leak", cost=4, day=2), *call(None, cost="0.5")]
+    loss, unnamed = analyze(rows).findings
+    assert loss.title == "leak loses $3.80 in 2 days: $4.00 of cost against $0.20 of attributed revenue."
+    assert (loss.usd_per_month, loss.confidence, loss.severity) == (None, "low", "info")
+    assert loss.why_sure.endswith("Less than a week does not show whether it lasts.")
+    assert (unnamed.title, unnamed.usd_per_month) == ("1 call names no feature, for $0.50 in 2 days.", None)
+    (thin,) = analyze(call("chat", cost="0.9")).findings
+    assert thin.title == "chat falls short of the margin wanted by $0.10 in 1 day: it has 10.0 % instead of 20 %."
+
+
+def test_without_any_logged_cost_no_margin_is_told():
+    # Not even $1 of revenue with nothing taken from it: that no call cost anything is more likely a gap in the log
+    report = analyze([*call("chat", cost=0, n=2), *call("search", cost=0)])
+    assert report.answer == (
+        "Whether a feature earns its cost cannot be known: by the log, all 3 calls of the period cost nothing."
+    )
+    assert [(f.title, f.who, f.usd_per_month) for f in report.findings] == [
+        ("No cost is logged: margins of features cannot be judged.", "chat and search", None)
+    ]
+    assert verdict_of(report, "chat") == ("unknown", "no call of any feature has a cost")
+    assert [metric(report, name).value for name in ("earning", "margin", "revenue")] == [None, None, 1]
+    assert rows_of(report, "economics-table", "margin", "margin-percent")["chat"] == (None, None)
 
 
 COMPARED = PeriodChoice(tail="1d")
@@ -115,17 +142,23 @@ COMPARED = PeriodChoice(tail="1d")
 
 def test_a_profitable_feature_that_outgrows_the_others_is_to_invest_in():
     # chat 2 -> 4 calls, search 2 -> 2: all calls 4 -> 6, +50 %; chat +100 %, a third beyond that.
-    rows = [*call("chat", n=2), *call("search", n=2), *call("chat", n=4, day=2), *call("search", n=2, day=2)]
-    report = analyze([{**row, "cost_usd": "0.01"} for row in rows], choice=COMPARED)
-    assert verdict_of(report, "chat") == ("invest", "a margin of 94.0 %, and calls up 100.0 % (all calls: 50.0 %)")
+    def grown(days):
+        last = 2 * days
+        rows = [*call("chat", n=2), *call("search", n=2), *call("chat", n=4, day=last), *call("search", n=2, day=last)]
+        return analyze([{**row, "cost_usd": "0.01"} for row in rows], choice=PeriodChoice(tail=f"{days}d"))
+
+    # Revenue of chat rises from 1/2 to 2/3 of $10, its cost from 0.02 to 0.04: 1.646666667 in ten days.
+    report = grown(10)
+    assert verdict_of(report, "chat") == ("invest", "a margin of 99.4 %, and calls up 100.0 % (all calls: 50.0 %)")
     assert verdict_of(report, "search")[0] == "keep"
-    # Revenue of chat rises from 1/2 to 2/3 of $1, its cost from 0.02 to 0.04: 0.146666667 a day.
     finding = next(f for f in report.findings if f.who == "chat")
-    assert finding.usd_per_month == Decimal("4.400000010")
-    assert finding.title.endswith(", and its margin is $4.40 a month above the span before.")
-    # A day against the day before is no proof of growth.
-    assert finding.confidence == "low"
-    assert finding.severity == "good"
+    assert finding.usd_per_month == Decimal("4.940000001")
+    assert finding.title.endswith(", and its margin is $4.94 a month above that of the span before.")
+    assert (finding.confidence, finding.severity) == ("medium", "good")
+    # A day against the day before is no proof of growth: 2/3 - 1/2 of $1, less 0.02
+    short = next(f for f in grown(1).findings if f.who == "chat")
+    assert (short.usd_per_month, short.confidence) == (None, "low")
+    assert short.title.endswith(", and its margin is $0.15 in 1 day above that of the span before.")
 
 
 def test_growth_of_everything_is_nobodys_growth():
@@ -141,7 +174,7 @@ def test_growth_from_few_calls_is_not_growth():
 
 
 def test_a_niche_feature_that_loses_money_and_shrinks_is_to_be_retired():
-    # 1 of 3 customers uses it, below the 40 % set; 2 calls became 1; it costs $5 against at most $1.
+    # 1 of 3 customers uses it, below the 40 % set; 2 calls became 1; it costs $5 a day against at most $1.
     rows = [
         *call("old", n=2),
         *call("old", cost=5, day=2),
@@ -150,9 +183,7 @@ def test_a_niche_feature_that_loses_money_and_shrinks_is_to_be_retired():
     report = analyze(rows, choice=COMPARED, adoption_percent=40)
     assert verdict_of(report, "old")[0] == "retire"
     finding = next(f for f in report.findings if f.who == "old")
-    assert finding.usd_per_month == 150
-    # $1 of 99 a month / 31 days of revenue at most: the margin is far below zero; 2 calls became 1.
-    assert "should be retired" in finding.title
+    assert finding.title.startswith("old costs $5.00 in 1 day and should be retired: ")
     assert " among 33.3 % of customers, and 50.0 % fewer calls." in finding.title
     # Without a comparison nothing is retired.
     assert verdict_of(analyze(rows, adoption_percent=40), "old")[0] == "fix"
@@ -166,17 +197,20 @@ def test_a_feature_that_is_not_called_any_more_has_shrunk_by_all_of_its_calls():
     report = analyze(rows, adoption_percent=40, compared_calls=2)
     assert verdict_of(report, "old")[0] == "retire"
     assert verdict_of(report, "old")[1].endswith(" among 33.3 % of customers, and 100.0 % fewer calls")
+    # 2 x 50 in 28 days: 100 x 30 / 28
+    assert next(f for f in report.findings if f.who == "old").usd_per_month == Decimal("107.142857143")
 
 
 def test_a_call_that_gets_dearer_is_a_leak_even_at_a_good_margin():
-    # From 0.01 to 0.02 a call: 2 calls cost 0.02 more than before, a day; 0.60 a month.
-    rows = [*call("chat", cost="0.01", n=2), *call("chat", cost="0.02", n=2, day=2)]
-    report = analyze(rows, choice=COMPARED)
+    # From 0.1 to 0.2 a call: 2 calls cost 0.2 more than before, in ten days that bring $10; 0.60 a month.
+    rows = [*call("chat", cost="0.1", n=2), *call("chat", cost="0.2", n=2, day=20)]
+    compared = PeriodChoice(tail="10d")
+    report = analyze(rows, choice=compared)
     assert verdict_of(report, "chat") == ("fix", "a margin of 96.0 %, but a cost per call that rose by 100.0 %")
     (finding,) = report.findings
-    assert finding.title == "chat leaks $0.60 a month: a call costs $0.02 instead of $0.01."
+    assert finding.title == "chat leaks $0.60 a month: a call costs $0.20 instead of $0.10."
     assert finding.usd_per_month == Decimal("0.6")
-    assert verdict_of(analyze(rows, choice=COMPARED, compared_calls=3), "chat")[0] == "keep"
+    assert verdict_of(analyze(rows, choice=compared, compared_calls=3), "chat")[0] == "keep"
 
 
 def test_a_verdict_that_depends_on_the_split_has_low_confidence():
@@ -188,10 +222,11 @@ def test_a_verdict_that_depends_on_the_split_has_low_confidence():
 
 
 def test_calls_without_a_feature_are_a_line_of_their_own_and_a_finding():
-    report = analyze([*call("chat", n=3), *call(None)])
-    assert rows_of(report, "economics-table", "calls", "revenue")["(no feature)"] == (1, Decimal("0.25"))
+    # A quarter of the $10 that ten days bring; 0.1 in ten days is 0.3 a month
+    report = analyze([*call("chat", n=3), *call(None, day=10)])
+    assert rows_of(report, "economics-table", "calls", "revenue")["(no feature)"] == (1, Decimal("2.5"))
     assert metric(report, "without-feature").value == 25
-    assert any(f.id == "without-feature" and f.usd_per_month == 3 for f in report.findings)
+    assert any(f.id == "without-feature" and f.usd_per_month == Decimal("0.3") for f in report.findings)
 
 
 def test_what_earns_and_what_has_no_name_is_also_told_of_the_compared_spans():
@@ -235,7 +270,10 @@ def test_the_chart_of_cost_and_revenue_tells_the_cost_that_it_shows():
     report = analyze(rows)
     chart = table(report, "cost-revenue")
     assert chart.categories == ("chat",)
-    assert chart.takeaway == "For customers with known revenue, chat costs most, $0.10."
+    assert chart.takeaway == "For customers with known revenue, chat costs $0.10."
+    # Of two, one costs most
+    two = analyze([*call("chat"), *call("search", cost="0.2")])
+    assert table(two, "cost-revenue").takeaway == "search costs most, $0.20."
 
 
 def test_a_feature_to_fix_that_has_no_revenue_is_counted_where_it_cannot_be_drawn():
@@ -307,9 +345,11 @@ def test_nothing_to_decide_says_what_was_checked_of_how_many_features():
 
 def test_free_calls_and_free_tiers_divide_by_nothing():
     free = Settings(tiers={"one": Decimal(0)})
-    report = FeaturesAnalyzer().analyze(calls_from(call("chat", cost=0, n=2), settings=free))
-    assert rows_of(report, "economics-table", "margin", "margin-percent") == {"chat": (0, None)}
-    assert metric(report, "without-feature").value is None
+    rows = [*call("chat", cost=0, n=2), *call("search", cost=1)]
+    report = FeaturesAnalyzer().analyze(calls_from(rows, settings=free))
+    assert rows_of(report, "economics-table", "margin", "margin-percent") == {"chat": (0, None), "search": (-1, None)}
+    without_cost = FeaturesAnalyzer().analyze(calls_from(rows[:2], settings=free))
+    assert metric(without_cost, "without-feature").value is None
 
 
 def test_hostile_names_stay_names():
@@ -332,7 +372,7 @@ logs = st.lists(
         customer=st.sampled_from(["c1", "c2", "c3"]),
         tier=st.sampled_from(["one", "three", "secret", None]),
         day=st.integers(1, 30),
-        cost=st.integers(0, 10**9),
+        cost=st.integers(1, 10**9),  # in a log without any cost no margin is told
         tokens=st.integers(0, 999),
     ),
     min_size=1,

@@ -160,13 +160,54 @@ def test_a_month_of_a_customer_that_came_within_the_period_is_thirty_of_its_own_
     assert (together.usd_per_month, together.who) == (Decimal(45), "late and early")
 
 
-def test_a_month_of_a_few_charged_days_is_said_to_be_extrapolated() -> None:
-    # 28 to 30 June: revenue 9.90, cost 12.90, a loss of 3 in three days
-    (finding,) = analyze(
-        calls_from([call("here", FIRST), call("new", "2026-06-28", "12.9"), call("new", LAST)])
-    ).findings
-    assert (finding.who, finding.usd_per_month, finding.confidence) == ("new", Decimal(30), "low")
-    assert finding.why_sure.endswith("A month is extrapolated from 3 days.")
+def test_a_loss_of_less_than_a_week_is_told_for_its_days_and_is_no_amount_a_month() -> None:
+    # 28 to 30 June: revenue 9.90, cost 29.90, a loss of 20 in three days, most of which may be one burst
+    rows = [call("here", FIRST), call("new", "2026-06-28", "29.9"), call("new", LAST)]
+    (finding,) = analyze(calls_from(rows)).findings
+    assert finding.title == "new (pro) cost $20.00 more than it paid: $29.90 of cost on $9.90 of revenue in 3 days."
+    assert (finding.who, finding.usd_per_month) == ("new", None)
+    assert (finding.confidence, finding.severity) == ("low", "info")
+    assert finding.why_sure.endswith("Less than a week does not show whether it lasts.")
+    assert finding.action.startswith("See whether it lasts. If it does: move it to enterprise")
+    # A loss of a month comes before it, and with it is told for the period: 109 - 99 + 20
+    rows.append(call("here", FIRST, 109))
+    assert [f.who for f in analyze(calls_from(rows)).findings] == ["here", "new"]
+    (together,) = analyze(calls_from(rows), named_customers=0).findings
+    assert together.title == "2 more customers cost $30.00 more than they pay in 30 days."
+    assert (together.usd_per_month, together.confidence) == (Decimal(10), "low")
+    assert "1 of 2 customers paid for less than a week" in together.why_sure
+
+
+def test_a_week_of_charged_days_is_an_amount_a_month() -> None:
+    # 24 to 30 June: revenue 23.10, cost 30.10, 7 in seven days; from the 25th on they are six, and no week
+    amounts = []
+    for first in ("2026-06-24", "2026-06-25"):
+        rows = [call("here", FIRST), call("new", first, "30.1"), call("new", LAST)]
+        amounts += [f.usd_per_month for f in analyze(calls_from(rows)).findings]
+    assert amounts == [Decimal(30), None]
+
+
+def test_without_any_logged_cost_no_margin_is_told() -> None:
+    report = analyze(calls_from([call("a", FIRST), call("a", LAST), call("b", LAST)]))
+    # 99 for June, 3.30 for its last day
+    assert report.answer == (
+        "No margin can be judged: by the log, all 3 calls of the period cost nothing; customers paid $102.30 in 30 "
+        "days."
+    )
+    (finding,) = report.findings
+    assert (finding.title, finding.who) == ("No cost is logged: margins cannot be judged.", "both customers")
+    unknown = ("margin", "margin_percent", "cost_per_customer", "unprofitable", "lost")
+    assert [metric(report, name) for name in unknown] == [None] * 5
+    assert (metric(report, "revenue"), report.sparkline) == (Decimal("102.3"), ())
+    assert [s.id for s in report.sections] == ["losing", "unknown"]
+
+
+def test_an_unknown_revenue_of_less_than_a_week_is_no_amount_a_month() -> None:
+    rows = [call("foreign", FIRST, 7, None), call("foreign", "2026-06-06", 0, None)]
+    six, seven = (analyze(calls_from(r)).findings[0] for r in (rows, [*rows, call("foreign", "2026-06-07", 0, None)]))
+    # 7 in seven days
+    assert (six.usd_per_month, six.severity) == (None, "info")
+    assert (seven.usd_per_month, seven.severity) == (Decimal(30), "warning")
 
 
 def test_a_loss_that_a_new_tier_has_ended_asks_for_nothing() -> None:
@@ -189,6 +230,12 @@ def test_a_thin_margin_is_told_of_one_customer_by_name_and_of_several_by_their_n
         "a leaves a margin of less than 20 %: a quarter more usage would make it unprofitable."
     )
     assert two.findings[0].title.startswith("2 customers leave a margin of less than 20 %")
+    assert (one.findings[0].confidence, two.findings[0].confidence) == ("high", "high")
+    # 3 of the 3.30 that one day brings; with b, who came on the last day of June, a is no surer than it is of both
+    day = analyze(calls_from([call("a", FIRST, 3)])).findings[0]
+    late = analyze(calls_from([*thin, call("b", LAST, 3)])).findings[0]
+    assert (day.confidence, late.confidence) == ("low", "low")
+    assert day.why_sure == "A margin under 20 % is gone when cost grows by 25 % (20 / 80); it is that of 1 charged day."
 
 
 def test_a_silent_customer_of_unknown_revenue_is_listed_with_no_call() -> None:
@@ -272,7 +319,7 @@ def test_no_loss_is_a_finding_too_and_shows_who_is_closest() -> None:
     report = analyze(calls_from([call("dear", FIRST, 30), call("cheap", FIRST, 1), call("cheap", LAST)]))
     assert [f.id for f in report.findings] == ["no-losses"]
     assert [row[0] for row in table(report, "break_even").rows] == ["dear", "cheap"]
-    assert report.answer.startswith("No customer loses money: both pay")
+    assert report.answer.startswith("No customer loses money: both customers pay")
 
 
 def test_sentences_about_a_loss_call_it_one() -> None:
@@ -299,7 +346,7 @@ def test_one_call_is_enough_for_a_report() -> None:
     assert report.answer.startswith("The one customer, only, pays at least what it costs")
     said = " ".join([s.text + " " + " ".join(b.takeaway for b in s.blocks) for s in report.sections])
     assert "this one is closest to it." in said
-    assert "The one customer leaves a margin of more than 50 %." in said
+    assert "The only customer leaves a margin of more than 50 %." in said
     assert "There is one customer, which causes all of the cost." in said
     assert "The one customer brings all of the profit, $2.30." in said
     assert "pro leaves a margin of $2.30." in said
@@ -312,7 +359,8 @@ def test_a_loss_of_the_only_customer_is_told_as_such() -> None:
 
 
 def test_a_call_without_cost_divides_nothing_by_zero() -> None:
-    report = analyze(calls_from([call("only", FIRST, 0)]))
+    # What costs something is of unknown revenue
+    report = analyze(calls_from([call("only", FIRST, 0), call("foreign", FIRST, 1, None)]))
     assert table(report, "break_even").rows[0][4] is None
     assert report.sections[3].text == "No customer has caused any cost."
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import ClassVar
 
 from pydantic import Field, PositiveInt
 
-from finops_core import Analyzer, Calls, Metric, Report, dollars, extrapolated, hookimpl, percent, plural
+from finops_core import Analyzer, Calls, Metric, Report, dollars, hookimpl, percent, plural, some_of
 from finops_plugin_revenue.features import sections
 from finops_plugin_revenue.features.economics import Economics
 from finops_plugin_revenue.features.findings import findings
 from finops_plugin_revenue.features.use import Features, SplitBy
 from finops_plugin_revenue.features.verdicts import Rule
 from finops_plugin_revenue.revenue import Revenue, read_subscriptions
+
+Span = tuple[Revenue, Features]
 
 
 class FeaturesAnalyzer(Analyzer):
@@ -63,7 +64,7 @@ class FeaturesAnalyzer(Analyzer):
         return self.report(
             answer=_answer(economics),
             metrics=_metrics(economics),
-            findings=extrapolated(findings(economics), calls.month_caveat),
+            findings=findings(economics),
             sections=(
                 sections.verdicts(economics),
                 sections.economics(economics),
@@ -97,6 +98,9 @@ def _answer(e: Economics) -> str:
         return f"Nothing can be said about features: none of the calls, {dollars(cost)} together, names one."
     dearest = f"{named[0].name} costs most ({dollars(named[0].cost)} of {dollars(cost)})"
     judged = [use for use in named if use.margin is not None]
+    if e.uncosted:
+        calls = some_of(e.calls_made, e.calls_made, "call")
+        return f"Whether a feature earns its cost cannot be known: by the log, {calls} of the period cost nothing."
     if not judged:
         return f"{dearest}; whether a feature earns its cost cannot be known, as no customer has a known revenue."
     bad = e.judged("fix", "retire")
@@ -119,27 +123,28 @@ def _answer(e: Economics) -> str:
 
 
 def _metrics(e: Economics) -> tuple[Metric, ...]:
-    def cost(features: Features) -> Decimal | None:
+    def revenue(span: Span) -> Decimal | None:
+        paid, _ = span
+        return paid.total if paid.known else None
+
+    def margin(span: Span) -> Decimal | None:
+        paid, features = span
+        if not paid.known or (features and not cost(span)):
+            return None
+        return paid.total - sum(use.known_cost for use in features.values())
+
+    def cost(span: Span) -> Decimal | None:
+        _, features = span
         return sum((use.cost for use in features.values()), Decimal(0)) if features else None
 
-    def earned(amount: Callable[[Revenue, Features], Decimal]) -> dict[str, Decimal | None]:
-        spans = {
-            "value": (e.revenue, e.features),
-            "current": (e.current_revenue, e.current),
-            "previous": (e.previous_revenue, e.previous),
-        }
-        return {
-            name: amount(revenue, features) if revenue is not None and revenue.known else None
-            for name, (revenue, features) in spans.items()
-        }
+    def per_call(span: Span) -> Decimal | None:
+        _, features = span
+        spent = cost(span)
+        return None if spent is None else spent / sum(use.calls for use in features.values())
 
-    def per_call(features: Features) -> Decimal | None:
-        calls = sum(use.calls for use in features.values())
-        spent = cost(features)
-        return spent / calls if calls and spent is not None else None
-
-    def unnamed(features: Features) -> float | None:
-        spent = cost(features)
+    def unnamed(span: Span) -> float | None:
+        _, features = span
+        spent = cost(span)
         return float(100 * (features[None].cost if None in features else 0) / spent) if spent else None
 
     judged = [use for use in e.named if use.margin is not None]
@@ -155,46 +160,31 @@ def _metrics(e: Economics) -> tuple[Metric, ...]:
             note=f"Of {plural(len(judged), 'feature')} with known revenue, those not to be fixed or retired; in the "
             "compared spans those with the margin wanted.",
         ),
-        Metric(
-            id="cost",
-            label="Cost",
-            value=cost(e.features),
-            current=cost(e.current),
-            previous=cost(e.previous),
-            unit="usd",
-            better="lower",
-        ),
-        Metric(
+        Metric.over(e.spans, cost, id="cost", label="Cost", unit="usd", better="lower"),
+        Metric.over(
+            e.spans,
+            revenue,
             id="revenue",
             label="Revenue",
             unit="usd",
             better="higher",
             note=f"Of customers with known revenue; that of customers with a call is split by {e.split_by}.",
-            **earned(lambda revenue, _: revenue.total),
         ),
-        Metric(
+        Metric.over(
+            e.spans,
+            margin,
             id="margin",
             label="Margin",
             unit="usd",
             better="higher",
-            note="Revenue less the cost of the same customers.",
-            **earned(lambda revenue, features: revenue.total - sum(use.known_cost for use in features.values())),
+            note="Revenue less the cost of the same customers; unknown where no call has a cost.",
         ),
-        Metric(
-            id="cost-per-call",
-            label="Cost per call",
-            value=per_call(e.features),
-            current=per_call(e.current),
-            previous=per_call(e.previous),
-            unit="usd",
-            better="lower",
-        ),
-        Metric(
+        Metric.over(e.spans, per_call, id="cost-per-call", label="Cost per call", unit="usd", better="lower"),
+        Metric.over(
+            e.spans,
+            unnamed,
             id="without-feature",
             label="Cost without a feature",
-            value=unnamed(e.features),
-            current=unnamed(e.current),
-            previous=unnamed(e.previous),
             unit="percent",
             better="lower",
             note="The share of cost whose calls name no feature.",

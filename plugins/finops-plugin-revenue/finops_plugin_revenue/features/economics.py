@@ -46,6 +46,22 @@ class Economics:
     previous: Features
 
     @property
+    def calls_made(self) -> int:
+        """Of all features, and of none."""
+        return sum(use.calls for use in self.features.values())
+
+    @property
+    def uncosted(self) -> bool:
+        """Whether no call of the period has a cost, so that no margin can be known."""
+        return not any(use.costed for use in self.features.values())
+
+    @property
+    def spans(self) -> list[tuple[Revenue, Features] | None]:
+        """Revenue and features of the period and of both spans of the comparison."""
+        compared = ((self.current_revenue, self.current), (self.previous_revenue, self.previous))
+        return [(self.revenue, self.features), *(None if paid is None else (paid, used) for paid, used in compared)]
+
+    @property
     def named(self) -> list[FeatureUse]:
         """The features that have a name."""
         return [use for use in self.features.values() if use.feature is not None]

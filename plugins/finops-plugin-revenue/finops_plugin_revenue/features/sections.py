@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from finops_core import Axis, Chart, Column, Point, Section, Series, Table, dollars, percent, plural
-from finops_plugin_revenue.account_tables import who
+from finops_core import Axis, Chart, Column, Point, Section, Series, Table, dollars, listing, percent, plural
+from finops_plugin_revenue.account_tables import NAMED
 
 if TYPE_CHECKING:
     from finops_plugin_revenue.features.economics import Economics
@@ -70,7 +70,7 @@ def verdicts(e: Economics) -> Section:
     some = plural(len(bad), "feature is", "features are") if bad else "None is"
     takeaway = f"{some} to be fixed or retired."
     if hidden := [use.name for use in bad if use.margin_percent is None]:
-        takeaway += f" Not drawn, for want of revenue: {who(hidden)}."
+        takeaway += f" Not drawn, for want of revenue: {listing(hidden, most=NAMED)}."
     chart = Chart(
         id="adoption-margin",
         kind="scatter",
@@ -115,18 +115,21 @@ def economics(e: Economics) -> Section:
     ]
     if e.unused_revenue:
         unused = e.unused_revenue
-        rows.append(("(paid, no call)", 0, None, None, Decimal(0), None, None, unused, Decimal(0), unused, 100.0))
+        margin = (None, None) if e.uncosted else (unused, 100.0)
+        rows.append(("(paid, no call)", 0, None, None, Decimal(0), None, None, unused, Decimal(0), *margin))
     known = any(use.revenue is not None for use in e.features.values())
     # What nobody knows does not add up to zero.
     earned: Literal["measure", "derived"] = "measure" if known else "derived"
-    charted = sorted((use for use in e.named if use.revenue is not None), key=lambda use: (-use.known_cost, use.name))
+    kept: Literal["measure", "derived"] = "derived" if e.uncosted else earned
+    charted = sorted((use for use in e.named if use.margin is not None), key=lambda use: (-use.known_cost, use.name))
     charted = charted[:CHARTED]
     whose = "For customers with known revenue, " if e.unknown_cost else ""
+    most = "costs " if len(charted) == 1 else "costs most, "
     chart = Chart(
         id="cost-revenue",
         kind="bar",
         title="What does each feature cost, and what does it earn?",
-        takeaway=f"{whose}{charted[0].name} costs most, {dollars(charted[0].known_cost)}." if charted else "",
+        takeaway=f"{whose}{charted[0].name} {most}{dollars(charted[0].known_cost)}." if charted else "",
         description="Cost and attributed revenue of each feature over the period, the dearest first.",
         x=Axis(label="Feature"),
         y=Axis(label="US dollars in the period", unit="usd"),
@@ -150,7 +153,7 @@ def economics(e: Economics) -> Section:
             Column(name="cost-per-call", label="Cost per call", unit="usd"),
             Column(name="revenue", label="Revenue by use", unit="usd", role=earned),
             Column(name="known-cost", label="Cost of customers with known revenue", unit="usd", role=earned),
-            Column(name="margin", label="Margin", unit="usd", role=earned),
+            Column(name="margin", label="Margin", unit="usd", role=kept),
             Column(name="margin-percent", label="Margin in %", unit="percent"),
         ),
         rows,
@@ -217,7 +220,7 @@ def attribution(e: Economics) -> Section:
     """How revenue was split, what another split would say, and whose revenue is not known."""
     other = e.other_measure
     blocks = []
-    if any(use.revenue is not None for use in e.features.values()):
+    if any(use.margin is not None for use in e.features.values()):
         blocks.append(
             Table.of(
                 "splits",

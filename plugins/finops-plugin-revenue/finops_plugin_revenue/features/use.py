@@ -46,6 +46,7 @@ class FeatureUse:
         cost: US dollars, as logged.
         known_cost: The part of it that customers of known revenue cause.
         revenue: Their revenue, split over what they use; ``None`` if no user of the feature has known revenue.
+        costed: Whether any call of the span has a cost.
     """
 
     feature: str | None
@@ -54,6 +55,7 @@ class FeatureUse:
     cost: Decimal
     known_cost: Decimal
     revenue: Decimal | None
+    costed: bool
 
     @property
     def name(self) -> str:
@@ -67,8 +69,8 @@ class FeatureUse:
 
     @property
     def margin(self) -> Decimal | None:
-        """Revenue less the cost of the customers it comes from."""
-        return None if self.revenue is None else self.revenue - self.known_cost
+        """Revenue less the cost of the customers it comes from; ``None`` where either is not known."""
+        return None if self.revenue is None or not self.costed else self.revenue - self.known_cost
 
     @property
     def margin_percent(self) -> float | None:
@@ -109,7 +111,7 @@ def by_feature(use: SpanUse, revenue: Revenue, split_by: SplitBy) -> dict[str | 
     rows_of: dict[str | None, list[int]] = defaultdict(list)
     for row, feature in enumerate(use.features):
         rows_of[feature].append(row)
-    totals = {}
+    totals, costed = {}, any(use.costs)
     for feature, rows in rows_of.items():
         known = [(share, use.costs[row]) for row in rows if (share := shares[row]) is not None]
         totals[feature] = FeatureUse(
@@ -119,5 +121,6 @@ def by_feature(use: SpanUse, revenue: Revenue, split_by: SplitBy) -> dict[str | 
             cost=sum((use.costs[row] for row in rows), Decimal(0)),
             known_cost=sum((cost for _, cost in known), Decimal(0)),
             revenue=sum((share for share, _ in known), Decimal(0)) if known else None,
+            costed=costed,
         )
     return totals

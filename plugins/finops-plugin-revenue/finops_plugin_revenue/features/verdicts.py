@@ -83,8 +83,10 @@ class Rule:
             previous: In the earlier span.
             all_calls: Growth of all calls, in percent; ``None`` where nothing is compared.
         """
-        if use.margin is None:
+        if use.revenue is None:
             return Verdict("unknown", "none of its customers has a known revenue")
+        if use.margin is None:
+            return Verdict("unknown", "no call of any feature has a cost")
         growth = growth_percent(current, previous)
         margin = use.margin_percent
         margin_text = "no revenue" if margin is None else f"a margin of {percent(margin)}"

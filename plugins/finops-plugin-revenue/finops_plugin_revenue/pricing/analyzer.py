@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -14,6 +14,7 @@ from finops_core import (
     Calls,
     Metric,
     Report,
+    begin,
     count,
     dollars,
     extrapolated,
@@ -21,10 +22,9 @@ from finops_core import (
     nearest,
     percent,
     plural,
+    some_of,
 )
 from finops_plugin_revenue.account_tables import (
-    all_of,
-    metric,
     nobody_known,
     unknown_customers,
     unknown_finding,
@@ -36,22 +36,23 @@ from finops_plugin_revenue.pricing.hybrid import HybridTerms
 from finops_plugin_revenue.pricing.offers import (
     MONTH_DAYS,
     Limit,
+    Missing,
     Offer,
     Terms,
     best_offer,
     make_offers,
     percent_text,
     tier_list,
-    too_short,
+    unsearched,
 )
-from finops_plugin_revenue.pricing.plans import Outcome, UsageUnit
+from finops_plugin_revenue.pricing.plans import UsageUnit
 from finops_plugin_revenue.pricing.sections import (
     cost_per,
     pricing_sections,
-    trade_off,
     unpriced_sections,
     what_leavers_leave,
 )
+from finops_plugin_revenue.pricing.trade_off import trade_off
 from finops_plugin_revenue.profitability.margins import margin_percent
 
 Price = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
@@ -116,14 +117,12 @@ class PricingAnalyzer(Analyzer):
         terms = Terms(self.flat_price, self.tier_prices, self.usage_price, hybrid)
         offers, missing = make_offers(accounts, terms, limit)
         best = best_offer(offers, limit)
-        curve = trade_off(accounts, self.usage_unit, self.hybrid_base, limit)
+        curve = trade_off(accounts, hybrid, limit)
         return self.report(
-            answer=_answer(accounts, offers, best, limit),
-            metrics=_metrics(spans, best, limit, self.leave_percent),
+            answer=_answer(accounts, offers, missing, best, limit),
+            metrics=_metrics(spans, missing, best, limit, self.leave_percent),
             findings=extrapolated(findings(spans, best, hybrid, missing, limit), calls.month_caveat),
-            sections=pricing_sections(
-                accounts, offers, missing, best, curve, limit, self.usage_unit, self.leave_percent
-            ),
+            sections=pricing_sections(accounts, offers, missing, best, curve, limit, hybrid, self.leave_percent),
             method=(
                 "Every model bills the same calls of the customers of known revenue: cost stays, revenue changes, so "
                 "that a gain in revenue is the same gain in margin.",
@@ -166,41 +165,40 @@ class PricingAnalyzer(Analyzer):
         )
 
 
-def _answer(accounts: Accounts, offers: Sequence[Offer], best: Offer | None, limit: Limit) -> str:
-    today = (
-        f"today's tiers ({dollars(accounts.revenue)} in {plural(accounts.period.days, 'day')}, margin "
-        f"{_percent_of(accounts.margin, accounts.revenue)})"
-    )
+def _answer(
+    accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missing], best: Offer | None, limit: Limit
+) -> str:
+    kept = "no cost is logged" if accounts.uncosted else f"margin {_percent_of(accounts.margin, accounts.revenue)}"
+    today = f"today's tiers ({dollars(accounts.revenue)} in {plural(accounts.period.days, 'day')}, {kept})"
     if best is None:
-        if short := too_short(accounts):
-            return f"What to charge cannot be said: {short}; customers paid {today}."
+        if hybrid := unsearched(best, missing):
+            return f"What to charge cannot be said: {hybrid.why}; customers paid {today}."
         return f"Keep {today}: of {plural(len(offers), 'pricing model')}, none earns more while {limit}."
     result = best.result
     gain = dollars(accounts.period.per_month(result.gain))
-    rise = percent_text(limit.rise_percent)
     customers = plural(len(result.bills), "customer")
     if result.raised:
         bear = (
-            f"{count(len(result.raised))} of {customers} would pay over {rise} more, and "
+            f"{count(len(result.raised))} of {customers} would pay {limit.raised}, and "
             f"{what_leavers_leave(result, 'them')}"
         )
-    elif result.higher < len(result.bills):
-        bear = f"{count(result.higher)} of {customers} would pay more, none over {rise} more"
     else:
-        everybody = "the one customer" if result.higher == 1 else f"{all_of(accounts)} customers"
-        bear = f"{everybody} would pay more, but not over {rise} more"
+        but = "none" if result.higher < len(result.bills) else "but not"
+        bear = f"{some_of(result.higher, len(result.bills), 'customer')} would pay more, {but} {limit.raised}"
     return (
         f"{best.name} pricing would earn {gain} a month more than {today}{' if nobody leaves' if result.raised else ''}"
         f": {best.terms}; {bear}."
     )
 
 
-def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Decimal | None) -> tuple[Metric, ...]:
+def _metrics(
+    spans: Spans, missing: Sequence[Missing], best: Offer | None, limit: Limit, leave_percent: Decimal | None
+) -> tuple[Metric, ...]:
     today = (
-        metric(spans, lambda a: a.revenue, id="revenue", label="Revenue today", unit="usd", better="higher"),
-        metric(
+        Metric.over(spans, lambda a: a.revenue, id="revenue", label="Revenue today", unit="usd", better="higher"),
+        Metric.over(
             spans,
-            lambda a: a.margin,
+            lambda a: None if a.uncosted else a.margin,
             id="margin_today",
             label="Margin today",
             unit="usd",
@@ -211,33 +209,31 @@ def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Deci
     )
     gain = {"id": "gain", "label": "Gain of the best model a month", "unit": "usd", "better": "higher"}
     if best is None:
-        short = too_short(spans[0])
-        nothing = None if short else Decimal(0)
-        note = f"{short.capitalize()}." if short else "No model within the limit earns more than today's tiers."
-        return metric(spans, lambda _: nothing, note=note, **gain), *today
+        hybrid = unsearched(best, missing)
+        nothing = None if hybrid else Decimal(0)
+        note = f"{begin(hybrid.why)}." if hybrid else "No model within the limit earns more than today's tiers."
+        return Metric.over(spans, lambda _: nothing, note=note, **gain), *today
     results = in_spans(spans, best, limit)
-
-    def of_best(measure: Callable[[Outcome], Any], **fields: Any) -> Metric:
-        value, current, previous = (None if result is None else measure(result) for result in results)
-        return Metric(value=value, current=current, previous=previous, **fields)
-
     metrics = [
-        of_best(
+        Metric.over(
+            results,
             lambda r: r.accounts.period.per_month(r.gain),
             note=f"{best.name} against today's tiers, its prices unchanged in both spans. Over a shorter span usage "
             "evens out less, so that a hybrid seems to earn more.",
             **gain,
         ),
         *today,
-        of_best(
+        Metric.over(
+            results,
             lambda r: len(r.raised),
             id="raised",
             label="Customers with a raised bill",
             unit="count",
             better="lower",
-            note=f"Bills that rise by more than {percent_text(limit.rise_percent)} under the best model.",
+            note=f"Customers that would pay {limit.raised} under the best model.",
         ),
-        of_best(
+        Metric.over(
+            results,
             lambda r: r.leave_break_even,
             id="leave_break_even",
             label="Leavers that erase the gain",
@@ -249,7 +245,8 @@ def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Deci
     ]
     if leave_percent is not None:
         metrics.append(
-            of_best(
+            Metric.over(
+                results,
                 lambda r: r.accounts.period.per_month(r.gain_if(leave_percent / 100)),
                 id="gain_kept",
                 label=f"Gain left if {percent_text(leave_percent)} of them leave, a month",
@@ -262,9 +259,9 @@ def _metrics(spans: Spans, best: Offer | None, limit: Limit, leave_percent: Deci
 
 
 def _unit_cost(spans: Spans) -> Metric:
-    return metric(
+    return Metric.over(
         spans,
-        lambda a: cost_per(a, "tokens"),
+        lambda a: None if a.uncosted else cost_per(a, "tokens"),
         id="cost_per_1k_tokens",
         label="Cost per 1,000 tokens",
         unit="usd",

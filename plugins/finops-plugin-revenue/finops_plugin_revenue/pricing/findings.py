@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finops_core import Finding, count, dollars, plural
-from finops_plugin_revenue.account_tables import unknown_finding, unknown_names, who
+from finops_core import Finding, count, dollars, listing, plural, some_of
+from finops_plugin_revenue.account_tables import NAMED, everybody, unknown_finding, unknown_names
 from finops_plugin_revenue.accounts import Spans
 from finops_plugin_revenue.pricing.hybrid import HybridTerms, best_hybrids
-from finops_plugin_revenue.pricing.offers import MONTH_DAYS, Limit, Missing, Offer, percent_text, too_short
+from finops_plugin_revenue.pricing.offers import MONTH_DAYS, Limit, Missing, Offer, unsearched
 from finops_plugin_revenue.pricing.plans import Outcome, outcome
 
 
@@ -25,19 +25,19 @@ def findings(
         limit: What customers may be asked to bear.
     """
     accounts = spans[0]
-    short = too_short(accounts)
     found = []
     if best is not None:
         found.append(_gain_finding(spans, best, hybrid, limit))
-    elif short:
+    elif hybrid_missing := unsearched(best, missing):
         found.append(
             Finding(
-                id="too-short",
-                title=f"{plural(accounts.period.days, 'day of calls is', 'days of calls are')} too few to say what to "
-                "charge.",
+                id="no-best-price",
+                title=f"What to charge cannot be said: {hybrid_missing.why}.",
+                who=everybody(accounts),
                 confidence="low",
-                why_sure=f"{short.capitalize()}.",
-                action=f"Look again once the log holds {MONTH_DAYS} days, or analyze a longer period.",
+                why_sure="Flat and usage-based prices that are not set earn today's revenue by construction, and the "
+                "hybrid was not priced.",
+                action=hybrid_missing.action,
                 section="models",
             )
         )
@@ -46,6 +46,7 @@ def findings(
             Finding(
                 id="keep-tiers",
                 title="Today's tiers stay: no model earns more under the limit.",
+                who=everybody(accounts),
                 confidence="low" if missing else "medium",
                 why_sure=f"Each was priced on the calls of {plural(accounts.period.days, 'day')}, so that {limit}.",
                 action="Nothing to do; loosen rise_percent or raised_percent to see what a wider limit would bring.",
@@ -69,14 +70,14 @@ def _gain_finding(spans: Spans, best: Offer, hybrid: HybridTerms, limit: Limit) 
     return Finding(
         id="best-model",
         title=f"{best.name} pricing would earn {dollars(per_month(result.gain))} a month more: {best.terms}.",
-        who=who([a.name for a, _ in result.raised] or [a.name for a in accounts.known]),
+        who=listing([a.name for a, _ in result.raised] or [a.name for a in accounts.known], most=NAMED),
         usd_per_month=per_month(result.gain),
         confidence="medium" if sure else "low",
         why_sure=f"{why}; how customers react is not in the log.",
         action=(
             f"Before changing prices, talk to {_the_raised(result)}: {most}."
             if most
-            else f"Announce it: no bill rises by more than {percent_text(limit.rise_percent)}."
+            else f"Announce it: no customer would pay {limit.raised}."
         ),
         section="models",
         severity="good",
@@ -89,11 +90,17 @@ def _searched_why(spans: Spans, hybrid: HybridTerms, limit: Limit) -> tuple[bool
     if tested is None:
         return False, "The prices fit the days they were searched on, and there are no others to test the search on"
     n, bills = len(tested.raised), len(tested.bills)
-    raised = "no bill" if not n else "every bill" if n == bills else f"{count(n)} of {count(bills)} bills"
+    later = tested.accounts.period
+    evens_out = (
+        f"; over {plural(later.days, 'day')} usage evens out less than over a month, so that a hybrid seems to "
+        "earn more"
+        if later.days < MONTH_DAYS
+        else ""
+    )
     why = (
         f"Searched on the earlier span of the comparison alone, the best hybrid would have earned "
-        f"{dollars(tested.accounts.period.per_month(tested.gain))} a month more in the later one, with {raised} over "
-        f"{percent_text(limit.rise_percent)} higher"
+        f"{dollars(later.per_month(tested.gain))} a month more in the later one, where {some_of(n, bills, 'customer')} "
+        f"would have paid {limit.raised}{evens_out}"
     )
     return tested.gain > 0 and n <= 2 * limit.allowed(bills), why
 

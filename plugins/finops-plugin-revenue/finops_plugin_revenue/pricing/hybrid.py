@@ -83,7 +83,8 @@ def best_hybrids(
         too many bills, or all who use anything may be raised, so that no price is too high.
     """
     book = _Book.of(accounts, terms, rise_percent)
-    if terms.included is None and not ((book.base > 0) & (book.used > 0)).any():
+    uses = book.used > 0
+    if not uses.any() or (terms.included is None and not ((book.base > 0) & uses).any()):
         return [None] * len(allowed)
     if terms.overage is not None:
         return [

@@ -19,9 +19,11 @@ from finops_plugin_revenue.pricing.plans import (
     Tiered,
     Usage,
     UsageUnit,
+    bases,
     neutral_flat_price,
     neutral_usage_price,
     outcome,
+    units,
 )
 
 MONTH_DAYS = 28
@@ -62,10 +64,12 @@ class Limit:
         return int(customers * self.raised_percent // 100)
 
     def __str__(self) -> str:
-        return (
-            f"no more than {percent_text(self.raised_percent)} of customers pay over "
-            f"{percent_text(self.rise_percent)} more"
-        )
+        return f"no more than {percent_text(self.raised_percent)} of customers pay {self.raised}"
+
+    @property
+    def raised(self) -> str:
+        """What a customer with a raised bill pays."""
+        return f"over {percent_text(self.rise_percent)} more" if self.rise_percent else "more"
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,19 @@ class Offer:
 
 @dataclass(frozen=True)
 class Missing:
-    """A pricing model that cannot be priced, and why."""
+    """A pricing model that cannot be priced.
+
+    Attributes:
+        key: Its stable name.
+        name: What it is called.
+        why: The reason, as half a sentence.
+        action: What would make a price, as a sentence.
+    """
 
     key: str
     name: str
     why: str
+    action: str
 
 
 def make_offers(accounts: Accounts, terms: Terms, limit: Limit) -> tuple[list[Offer], list[Missing]]:
@@ -140,8 +152,8 @@ def make_offers(accounts: Accounts, terms: Terms, limit: Limit) -> tuple[list[Of
     )
     usage = neutral_usage_price(accounts, unit) if terms.usage is None else terms.usage
     if usage is None:
-        why = f"No customer of known revenue has any {unit}; set usage_price, or another usage_unit."
-        missing.append(Missing("usage", "Usage-based", why))
+        why = f"no customer of known revenue has any {unit}"
+        missing.append(Missing("usage", "Usage-based", why, "Set usage_price, or another usage_unit."))
     else:
         offer(
             "usage",
@@ -154,8 +166,8 @@ def make_offers(accounts: Accounts, terms: Terms, limit: Limit) -> tuple[list[Of
             contender=terms.usage is not None,
         )
     hybrid = _hybrid(accounts, terms.hybrid, limit)
-    if isinstance(hybrid, str):
-        missing.append(Missing("hybrid", "Hybrid", hybrid))
+    if isinstance(hybrid, Missing):
+        missing.append(hybrid)
     else:
         text = hybrid_text(hybrid, accounts)
         offer("hybrid", "Hybrid", text, _hybrid_origin(terms.hybrid, limit), hybrid, contender=True)
@@ -170,6 +182,11 @@ def best_offer(offers: Sequence[Offer], limit: Limit) -> Offer | None:
         if o.contender and o.result.gain > 0 and len(o.result.raised) <= limit.allowed(len(o.result.bills))
     ]
     return max(within, key=lambda o: o.result.gain, default=None)
+
+
+def unsearched(best: Offer | None, missing: Sequence[Missing]) -> Missing | None:
+    """The hybrid, where it has no price and no other model is best: then nothing says that today's tiers are."""
+    return None if best is not None else next((m for m in missing if m.key == "hybrid"), None)
 
 
 def tier_list(accounts: Accounts, prices: dict[str, Decimal]) -> str:
@@ -243,24 +260,51 @@ def percent_text(value: Decimal) -> str:
     return f"{value.normalize():f} %"
 
 
-def _hybrid(accounts: Accounts, terms: HybridTerms, limit: Limit) -> Hybrid | str:
+def _hybrid(accounts: Accounts, terms: HybridTerms, limit: Limit) -> Hybrid | Missing:
     """The hybrid that is set, whatever it does to bills; else the best one within the limit, or why there is none."""
     if short := too_short(accounts):
-        return f"{short.capitalize()}."
+        longer = f"Look again once the log holds {MONTH_DAYS} days, or analyze a longer period."
+        return Missing("hybrid", "Hybrid", short, longer)
     if terms.included is not None and terms.overage is not None:
         return Hybrid(terms.unit, terms.base, terms.included, terms.overage)
     (found,) = best_hybrids(accounts, terms, limit.rise_percent, [limit.allowed(len(accounts.known))])
-    return found or (
-        f"No price is the highest under the limit that {limit}: there is no usage or no base price, the base alone "
-        "raises too many bills, or all who use anything may be raised."
+    return found or Missing("hybrid", "Hybrid", *_why_none(accounts, terms, limit))
+
+
+def _why_none(accounts: Accounts, terms: HybridTerms, limit: Limit) -> tuple[str, str]:
+    """Why the search finds no hybrid, as half a sentence, and what to do."""
+    base = bases(accounts, terms.base)
+    if not any(b and units(a.use, terms.unit) for a, b in zip(accounts.known, base, strict=True)):
+        return (
+            f"no customer has both a base price and {terms.unit} to charge for",
+            "Set hybrid_base to a price, or another usage_unit.",
+        )
+    base_alone = outcome(Hybrid(terms.unit, terms.base, Decimal(0), Decimal(0)), accounts, limit.rise_percent)
+    if len(base_alone.raised) > limit.allowed(len(base_alone.bills)):
+        return "the base of the hybrid alone raises more bills than the limit allows", "Set a lower hybrid_base."
+    if terms.overage is not None:
+        return (
+            "with that overage price more bills rise than the limit allows, however much is included",
+            "Set a lower hybrid_overage.",
+        )
+    return (
+        "every customer that would pay for use may be raised, and without a limit there is no best price",
+        "Set raised_percent to the share of customers that may be asked to pay more.",
     )
 
 
 def _hybrid_origin(terms: HybridTerms, limit: Limit) -> str:
-    known = {"hybrid_base": terms.base, "hybrid_included": terms.included, "hybrid_overage": terms.overage}
-    fixed = [name for name, value in known.items() if value is not None]
     if not terms.searched:
-        return f"Set by {', '.join(fixed)}."
-    given = f", given {', '.join(fixed)}" if fixed else ""
+        return f"Set by {', '.join(_fixed(terms))}."
+    return f"Searched for the best margin while {limit}{search_terms(terms)}."
+
+
+def search_terms(terms: HybridTerms) -> str:
+    """What a search keeps to beside the limit, as the end of a sentence."""
     cap = "" if terms.overage is not None else ", and a unit beyond the base costs no more than one within it"
-    return f"Searched for the best margin while {limit}{cap}{given}."
+    return cap + (f", given {', '.join(fixed)}" if (fixed := _fixed(terms)) else "")
+
+
+def _fixed(terms: HybridTerms) -> list[str]:
+    known = {"hybrid_base": terms.base, "hybrid_included": terms.included, "hybrid_overage": terms.overage}
+    return [name for name, value in known.items() if value is not None]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from finops_core import Axis, Chart, Column, Section, Series, Table, dollars, percent, plural
+from finops_core import Axis, Chart, Column, Section, Series, Table, begin, dollars, listing, percent, plural, some_of
 from finops_plugin_revenue.account_tables import (
     CUSTOMER,
     CUSTOMERS,
@@ -16,48 +15,21 @@ from finops_plugin_revenue.account_tables import (
     unknown_section,
 )
 from finops_plugin_revenue.accounts import Account, Accounts, Use
-from finops_plugin_revenue.pricing.hybrid import HybridTerms, best_hybrids
-from finops_plugin_revenue.pricing.offers import Limit, Missing, Offer, included_text, percent_text, too_short
-from finops_plugin_revenue.pricing.plans import UNIT_TEXT, Hybrid, Outcome, UsageUnit, outcome, units
+from finops_plugin_revenue.pricing.hybrid import HybridTerms
+from finops_plugin_revenue.pricing.offers import (
+    Limit,
+    Missing,
+    Offer,
+    percent_text,
+    unsearched,
+)
+from finops_plugin_revenue.pricing.plans import UNIT_TEXT, Outcome, UsageUnit, units
+from finops_plugin_revenue.pricing.trade_off import TradeOff, trade_off_section
 from finops_plugin_revenue.profitability.margins import grouped, margin_percent
 from finops_plugin_revenue.revenue import dollars_of
 
-RAISED_SHARES = tuple(Decimal(n) for n in (0, 1, 2, 5, 10, 15, 20, 30, 40, 50))
-"""Shares of customers with a raised bill at which the trade-off is shown, percent; the limit's own is added."""
-
 LEAVING = tuple(Decimal(n) for n in (0, 10, 25, 50, 75, 100))
 """Shares of raised customers that leave at which the gain is shown, percent; the setting's own is added."""
-
-
-@dataclass(frozen=True)
-class TradeOff:
-    """The best hybrid where up to some share of the customers may have a raised bill."""
-
-    raised_percent: Decimal
-    plan: Hybrid
-    result: Outcome
-
-
-def trade_off(accounts: Accounts, unit: UsageUnit, base: Decimal | None, limit: Limit) -> list[TradeOff]:
-    """What the search finds under wider and narrower limits, each plan priced exactly.
-
-    Included usage and overage price are searched for, whether or not they are set. Of shares that
-    come to the same number of customers the smallest is shown; one without a plan is left out. A period that is too
-    short for an allowance a month has no trade-off.
-    """
-    if too_short(accounts):
-        return []
-    shares = {
-        Limit(limit.rise_percent, share).allowed(len(accounts.known)): share
-        for share in sorted({*RAISED_SHARES, limit.raised_percent}, reverse=True)
-    }
-    allowed = sorted(shares)
-    plans = best_hybrids(accounts, HybridTerms(unit, base), limit.rise_percent, allowed)
-    return [
-        TradeOff(shares[n], plan, outcome(plan, accounts, limit.rise_percent))
-        for n, plan in zip(allowed, plans, strict=True)
-        if plan is not None
-    ]
 
 
 def pricing_sections(
@@ -67,17 +39,17 @@ def pricing_sections(
     best: Offer | None,
     curve: Sequence[TradeOff],
     limit: Limit,
-    unit: UsageUnit,
+    hybrid: HybridTerms,
     leave_percent: Decimal | None,
 ) -> tuple[Section, ...]:
     """Everything that proves the report."""
     changes = [o for o in offers if not o.today]
     return (
-        _models(accounts, offers, missing, limit),
-        _trade_off(accounts, curve, limit, unit),
+        _models(accounts, offers, missing, best, limit),
+        trade_off_section(accounts, curve, limit, hybrid, missing),
         _leaving(accounts, changes, leave_percent),
         _tiers(accounts, changes),
-        _bills(accounts, changes, best or changes[-1], unit),
+        _bills(accounts, changes, best or changes[-1], hybrid.unit),
         _unit_costs(accounts),
         unknown_section(accounts),
     )
@@ -111,7 +83,9 @@ def cost_per(accounts: Accounts, unit: UsageUnit) -> Decimal | None:
     return dollars_of(Fraction(used.cost) / Fraction(n)) if n else None
 
 
-def _models(accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missing], limit: Limit) -> Section:
+def _models(
+    accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missing], best: Offer | None, limit: Limit
+) -> Section:
     rise = percent_text(limit.rise_percent)
     columns = [
         Column(name="model", label="Model"),
@@ -138,15 +112,11 @@ def _models(accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missi
         )
         for o in offers
     ]
-    most = max(offers, key=lambda o: o.result.margin)
     chart = Chart(
         id="model_margins",
         kind="bar",
         title="What would each model have earned?",
-        takeaway=f"{most.name} has the highest margin, {dollars(most.result.margin)}, and raises "
-        f"{plural(len(most.result.raised), 'bill') if most.result.raised else 'no bill'} by over {rise}."
-        if most.contender and most.result.gain > 0
-        else "No model that could earn more than today's tiers does.",
+        takeaway=_most(offers, missing, best, limit),
         description="; ".join(f"{o.name}: margin {dollars(o.result.margin)}" for o in offers)
         + f"; cost {dollars(accounts.cost)} under each.",
         x=Axis(label="Model"),
@@ -166,7 +136,10 @@ def _models(accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missi
             Column(name="terms", label="Prices"),
             Column(name="origin", label="Where they come from"),
         ],
-        [*((o.name, o.terms, o.origin) for o in offers), *((m.name, None, m.why) for m in missing)],
+        [
+            *((o.name, o.terms, o.origin) for o in offers),
+            *((m.name, None, f"{begin(m.why)}. {m.action}") for m in missing),
+        ],
     )
     return Section(
         id="models",
@@ -178,73 +151,18 @@ def _models(accounts: Accounts, offers: Sequence[Offer], missing: Sequence[Missi
     )
 
 
-def _trade_off(accounts: Accounts, curve: Sequence[TradeOff], limit: Limit, unit: UsageUnit) -> Section:
-    title = "What a wider limit would bring"
-    rise = percent_text(limit.rise_percent)
-    if not curve:
-        return Section(
-            id="tradeoff",
-            title=title,
-            text=f"{short.capitalize()}."
-            if (short := too_short(accounts))
-            else "No hybrid can be searched for: there is no usage or no base price, the base alone raises too many "
-            "bills, or all who use anything may be raised.",
-        )
-    per_month = accounts.period.per_month
-    gains = [per_month(point.result.gain) for point in curve]
-    chart = Chart(
-        id="tradeoff_curve",
-        kind="line",
-        title=f"What does the best hybrid earn if more customers may pay over {rise} more?",
-        takeaway=f"The best hybrid earns {dollars(gains[0])} a month more where {_customers_may(curve[0])} pay over "
-        f"{rise} more" + (f", {dollars(gains[-1])} where {_customers_may(curve[-1])}." if len(curve) > 1 else "."),
-        description="Gain a month of the best hybrid by the share of customers with a raised bill.",
-        x=Axis(label=f"Customers that may pay over {rise} more, %", unit="percent"),
-        y=Axis(label="Gain a month, US dollars", unit="usd"),
-        categories=tuple(f"{point.raised_percent.normalize():f}" for point in curve),
-        series=(Series(name="Gain a month", values=tuple(gains)),),
-    )
-    table = Table.of(
-        "tradeoff_points",
-        "The best hybrid under each limit",
-        [
-            Column(name="share", label="Limit", unit="percent"),
-            Column(name="included", label="Included, by price of the base"),
-            Column(name="overage", label=f"Overage per {UNIT_TEXT[unit]}", unit="usd"),
-            Column(name="gain", label="Gain a month", unit="usd"),
-            Column(name="raised", label=f"Bills that rise by over {rise}", unit="count"),
-            Column(name="higher", label="Bills that rise", unit="count"),
-            Column(name="leave", label="Leavers that erase the gain", unit="percent"),
-        ],
-        [
-            (
-                float(point.raised_percent),
-                included_text(point.plan),
-                point.plan.overage,
-                gain,
-                len(point.result.raised),
-                point.result.higher,
-                point.result.leave_break_even,
-            )
-            for point, gain in zip(curve, gains, strict=True)
-        ],
-        note="Leavers are in percent of the customers with a raised bill; empty where there is no gain, or some of it "
-        "is left when all of them leave.",
-    )
-    return Section(
-        id="tradeoff",
-        title=title,
-        text="Each point is the included usage and overage price that earn most while no more than that share of "
-        f"customers pays over {rise} more and a unit beyond the base costs no more than one within it; the limit in "
-        f"force is {percent_text(limit.raised_percent)}.",
-        blocks=(chart, table),
-    )
-
-
-def _customers_may(point: TradeOff) -> str:
-    if not point.raised_percent:
-        return "nobody may"
-    return f"up to {percent_text(point.raised_percent)} of customers may"
+def _most(offers: Sequence[Offer], missing: Sequence[Missing], best: Offer | None, limit: Limit) -> str:
+    """Which model earns most of those that could earn more than today's tiers."""
+    most = max((o for o in offers if o.contender), key=lambda o: o.result.margin, default=None)
+    if most is not None and most.result.gain > 0:
+        raised = plural(len(most.result.raised), "customer") if most.result.raised else "no customer"
+        gain = dollars(most.result.gain)
+        return f"{most.name} would have earned most, {gain} more than today's tiers; {raised} would pay {limit.raised}."
+    derived = [o.name for o in offers if not o.contender and not o.today]
+    if unsearched(best, missing) and derived:
+        earn = "earns" if len(derived) == 1 else "earn"
+        return f"The hybrid was not priced; {listing(derived).lower()} {earn} today's revenue by construction."
+    return "No model that could earn more than today's tiers does."
 
 
 def _leaving(accounts: Accounts, offers: Sequence[Offer], leave_percent: Decimal | None) -> Section:
@@ -361,19 +279,23 @@ def _unit_costs(accounts: Accounts) -> Section:
     # A column has its decimals in common: what a token costs must not drag those of a customer along.
     columns = [
         column
-        for name, amount, cost, _ in amounts
+        for name, amount, unit_cost, _ in amounts
         for column in (
             Column(name=name, label=amount, unit="count"),
-            Column(name=f"cost_of_{name}", label=cost, unit="usd"),
+            Column(name=f"cost_of_{name}", label=unit_cost, unit="usd"),
         )
     ]
     row = [value for *_, n in amounts for value in (float(n), dollars_of(Fraction(used.cost) / n) if n else None)]
+    cost = (
+        "nothing by the log, so that what a price must cover is not known."
+        if accounts.uncosted
+        else f"{dollars(used.cost)}; a price below the cost of its unit loses money on average."
+    )
     table = Table.of("unit_costs", "Cost per unit", columns, [row])
     return Section(
         id="unit_costs",
         title="What a price must cover",
-        text=f"{'The one call' if used.calls == 1 else f'The {used.calls:,} calls'} of the period cost "
-        f"{dollars(used.cost)}; a price below the cost of its unit loses money on average.",
+        text=f"{begin(some_of(used.calls, used.calls, 'call'))} of the period cost {cost}",
         blocks=(table,),
     )
 

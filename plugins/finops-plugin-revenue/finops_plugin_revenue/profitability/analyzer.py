@@ -16,14 +16,14 @@ from finops_core import (
     Report,
     count,
     dollars,
-    extrapolated,
     hookimpl,
     percent,
     plural,
+    some_of,
 )
-from finops_plugin_revenue.account_tables import all_of, metric, nobody_known, unknown_customers
+from finops_plugin_revenue.account_tables import nobody_known, unknown_customers
 from finops_plugin_revenue.accounts import Account, Accounts, Spans, read_accounts
-from finops_plugin_revenue.profitability.findings import findings, losing_accounts, lost
+from finops_plugin_revenue.profitability.findings import SURE_DAYS, findings, losing_accounts, lost
 from finops_plugin_revenue.profitability.margins import (
     QUIET_DAYS,
     by_day,
@@ -58,7 +58,7 @@ class ProfitabilityAnalyzer(Analyzer):
         return self.report(
             answer=_answer(accounts, losing),
             metrics=_metrics(spans),
-            findings=extrapolated(findings(accounts, losing, days, self.named_customers), calls.month_caveat),
+            findings=findings(accounts, losing, days, self.named_customers),
             sections=margin_sections(accounts, losing, days),
             method=(
                 "Revenue of a day = price of the customer's tier / days of that calendar month, for every day of the "
@@ -69,14 +69,15 @@ class ProfitabilityAnalyzer(Analyzer):
                 "Break-even calls = calls x revenue / cost, rounded down: the calls that would cost no more than the "
                 "customer paid, at its own cost per call.",
                 "Whale curve: customers sorted by profit, added up one by one.",
-                "A loss a month = the loss of the customer's charged days / those days x 30.",
-                "A loss is sure (high) if the customer is charged for at least 14 days and cost more than it paid on "
-                "at least half of them, unsure (low) under 7 charged days, else medium.",
+                "A loss a month = the loss of the customer's charged days / those days x 30; less than a whole week of "
+                "them does not show whether the loss lasts, and has no amount a month.",
+                f"A loss is sure (high) if the customer is charged for at least {SURE_DAYS} days and cost more than it "
+                "paid on at least half of them, unsure (low) under a whole week of charged days, else medium.",
             ),
             assumptions=tuple(_assumptions(calls, accounts)),
             comparison=calls.comparison_text,
             headline="margin",
-            sparkline=tuple(round(float(v), 6) for v in days.margin) if accounts.known else (),
+            sparkline=tuple(round(float(v), 6) for v in days.margin) if _judged(accounts) else (),
         )
 
 
@@ -86,6 +87,11 @@ def _answer(accounts: Accounts, losing: Sequence[Account]) -> str:
         return (
             f"Nobody's margin can be known: {nobody_known(accounts)}; the calls of the period cost "
             f"{dollars(accounts.unknown_cost)}."
+        )
+    if accounts.uncosted:
+        return (
+            f"No margin can be judged: by the log, {some_of(accounts.calls, accounts.calls, 'call')} of the period "
+            f"cost nothing; customers paid {dollars(accounts.revenue)} in {plural(accounts.period.days, 'day')}."
         )
     margin = f"the margin is {_of_revenue(accounts)} over {plural(accounts.period.days, 'day')}"
     if unknown:
@@ -100,18 +106,19 @@ def _answer(accounts: Accounts, losing: Sequence[Account]) -> str:
         )
     if known == 1:
         return f"The one customer, {accounts.known[0].name}, pays at least what it costs; {margin}."
-    return f"No customer loses money: {all_of(accounts)} pay at least what they cost; {margin}."
+    return f"No customer loses money: {some_of(known, known, 'customer')} pay at least what they cost; {margin}."
 
 
 def _metrics(spans: Spans) -> tuple[Metric, ...]:
-    def if_known(value: Callable[[Accounts], object]) -> Callable[[Accounts], object]:
-        return lambda accounts: value(accounts) if accounts.known else None
+    def if_judged(value: Callable[[Accounts], object]) -> Callable[[Accounts], object]:
+        return lambda accounts: value(accounts) if _judged(accounts) else None
 
-    whose = "Customers of known revenue." if spans[0].known else "Unknown: no customer's tier has a price in [tiers]."
+    known = "Customers of known revenue." if spans[0].known else "Unknown: no customer's tier has a price in [tiers]."
+    whose = "Unknown: no call has a cost." if spans[0].uncosted else known
     return (
-        metric(
+        Metric.over(
             spans,
-            if_known(lambda a: a.margin),
+            if_judged(lambda a: a.margin),
             id="margin",
             label="Margin",
             unit="usd",
@@ -119,52 +126,52 @@ def _metrics(spans: Spans) -> tuple[Metric, ...]:
             home=2,
             note=f"Revenue less cost. {whose}",
         ),
-        metric(
+        Metric.over(
             spans,
-            lambda a: margin_percent(a.margin, a.revenue),
+            if_judged(lambda a: margin_percent(a.margin, a.revenue)),
             id="margin_percent",
             label="Margin %",
             unit="percent",
             better="higher",
             note="Margin / revenue x 100.",
         ),
-        metric(
+        Metric.over(
             spans,
-            if_known(lambda a: a.revenue),
+            lambda a: a.revenue if a.known else None,
             id="revenue",
             label="Revenue",
             unit="usd",
             better="higher",
-            note=f"Tier prices for the charged days. {whose}",
+            note=f"Tier prices for the charged days. {known}",
         ),
-        metric(
+        Metric.over(
             spans,
-            _cost_per_customer,
+            if_judged(_cost_per_customer),
             id="cost_per_customer",
             label="Cost per customer and month",
             unit="usd",
             better="lower",
             note="Unit cost: cost / calendar months charged, of the customers of known revenue.",
         ),
-        metric(
+        Metric.over(
             spans,
-            if_known(lambda a: len(losing_accounts(a))),
+            if_judged(lambda a: len(losing_accounts(a))),
             id="unprofitable",
             label="Unprofitable customers",
             unit="count",
             better="lower",
             note="Customers that cost more than they pay.",
         ),
-        metric(
+        Metric.over(
             spans,
-            if_known(lambda a: lost(losing_accounts(a))),
+            if_judged(lambda a: lost(losing_accounts(a))),
             id="lost",
             label="Lost on them",
             unit="usd",
             better="lower",
             note="What the unprofitable customers cost more than they pay.",
         ),
-        metric(
+        Metric.over(
             spans,
             lambda a: a.unknown_cost,
             id="unknown_cost",
@@ -174,6 +181,11 @@ def _metrics(spans: Spans) -> tuple[Metric, ...]:
             note="Cost of customers whose tier has no known price; in no margin.",
         ),
     )
+
+
+def _judged(accounts: Accounts) -> bool:
+    """Whether margins can be told: they take a known revenue and a logged cost."""
+    return bool(accounts.known) and not accounts.uncosted
 
 
 def _assumptions(calls: Calls, accounts: Accounts) -> list[str]:

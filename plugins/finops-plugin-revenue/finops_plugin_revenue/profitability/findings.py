@@ -6,8 +6,15 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
 
-from finops_core import Finding, count, dollars, plural
-from finops_plugin_revenue.account_tables import SET_TIERS, all_of, unknown_customers, unknown_names, who
+from finops_core import Finding, Period, begin, count, dollars, listing, plural, some_of
+from finops_plugin_revenue.account_tables import (
+    LOG_COSTS,
+    NAMED,
+    SET_TIERS,
+    everybody,
+    unknown_customers,
+    unknown_names,
+)
 from finops_plugin_revenue.accounts import Account, Accounts
 from finops_plugin_revenue.profitability.margins import (
     Days,
@@ -17,6 +24,9 @@ from finops_plugin_revenue.profitability.margins import (
     covers,
     stable_id,
 )
+
+SURE_DAYS = 14
+"""So many charged days make a margin sure."""
 
 
 def findings(accounts: Accounts, losing: Sequence[Account], days: Days, named: int) -> tuple[Finding, ...]:
@@ -28,16 +38,18 @@ def findings(accounts: Accounts, losing: Sequence[Account], days: Days, named: i
         days: The same accounts day by day.
         named: How many of these get a finding of their own, those that lose most a month.
     """
-    by_month = sorted(losing, key=lambda a: (a.margin_per_month, a.name))
+    by_month = sorted(losing, key=lambda a: (-(_at_stake(a, accounts) or 0), a.margin, a.name))
     found = [_loss(a, days.losing[a.name], accounts) for a in by_month[:named]]
     if by_month[named:]:
         found.append(_more_losses(accounts, by_month[named:]))
     thin = [a for a in accounts.known if a.margin >= 0 and band(a) == "0 to 20 %" and a.use.cost]
     if thin:
-        found.append(_thin(thin))
+        found.append(_thin(accounts, thin))
     if accounts.unknown:
         found.append(_unknown(accounts))
-    if accounts.known and not losing:
+    if accounts.known and accounts.uncosted:
+        found.append(_uncosted(accounts))
+    elif accounts.known and not losing:
         found.append(_no_losses(accounts))
     return tuple(found)
 
@@ -52,41 +64,61 @@ def lost(losing: Sequence[Account]) -> Decimal:
     return -sum((a.margin for a in losing), Decimal(0))
 
 
+def _at_stake(account: Account, accounts: Accounts) -> Decimal | None:
+    """What an unprofitable account loses a month; ``None`` where it is charged for too few days to show a level."""
+    return -account.margin_per_month if accounts.charged(account).shows_level else None
+
+
+def _sure(charged: Period) -> Literal["high", "medium", "low"]:
+    """How sure the margin of so many days is."""
+    if not charged.shows_level:
+        return "low"
+    return "high" if charged.days >= SURE_DAYS else "medium"
+
+
 def _loss(account: Account, dear_days: int, accounts: Accounts) -> Finding:
-    charged, tier, prices = account.paid.days, account.paid.tier, accounts.subscriptions.prices
-    confidence: Literal["high", "medium", "low"] = "medium"
-    if charged < 7:
-        confidence = "low"
-    elif charged >= 14 and 2 * dear_days >= charged:
-        confidence = "high"
-    spent = f"{dollars(account.use.cost)} of cost on {dollars(account.revenue)} of revenue in {plural(charged, 'day')}"
-    why = f"It cost more than it paid on {count(dear_days)} of {plural(charged, 'charged day')}."
-    if charged < 7 <= accounts.period.days:
-        why += f" A month is extrapolated from {plural(charged, 'day')}."
-    # Its tier changed, and the price that it has now would have done.
-    mended = covers(account, prices[tier])
-    per_month = -account.margin_per_month
+    charged, tier, prices = accounts.charged(account), account.paid.tier, accounts.subscriptions.prices
+    sure, per_month = _sure(charged), _at_stake(account, accounts)
+    if sure == "high" and 2 * dear_days < charged.days:
+        sure = "medium"
+    days = plural(charged.days, "day")
+    spent = f"{dollars(account.use.cost)} of cost on {dollars(account.revenue)} of revenue in {days}"
+    why = f"It cost more than it paid on {count(dear_days)} of {plural(charged.days, 'charged day')}."
+    severity: Literal["info", "warning", "critical"]
+    severity = "critical" if account.use.cost > 2 * account.revenue else "warning"
+    if covers(account, prices[tier]):
+        # Its tier changed, and the price that it has now would have done.
+        title = f"{account.name} cost more than it paid: {spent}; its new tier, {tier}, covers its cost."
+        per_month, severity = None, "info"
+        action = "Nothing to do while its use stays as it is."
+    elif per_month is None:
+        title = f"{account.name} ({tier}) cost {dollars(-account.margin)} more than it paid: {spent}."
+        why += " Less than a week does not show whether it lasts."
+        severity = "info"
+        action = f"See whether it lasts. If it does: {_way_out(account, prices)}"
+    else:
+        title = f"{account.name} ({tier}) costs {dollars(per_month)} a month more than it pays: {spent}."
+        action = begin(_way_out(account, prices))
     return Finding(
         id=stable_id("loses", account.name),
-        title=f"{account.name} cost more than it paid: {spent}; its new tier, {tier}, covers its cost."
-        if mended
-        else f"{account.name} ({tier}) costs {dollars(per_month)} a month more than it pays: {spent}.",
+        title=title,
         who=account.name,
-        usd_per_month=None if mended else per_month,
-        confidence=confidence,
+        usd_per_month=per_month,
+        confidence=sure,
         why_sure=why,
-        action="Nothing to do while its use stays as it is." if mended else _way_out(account, prices),
+        action=action,
         section="losing",
-        severity="info" if mended else "critical" if account.use.cost > 2 * account.revenue else "warning",
+        severity=severity,
     )
 
 
 def _way_out(account: Account, prices: Mapping[str, Decimal]) -> str:
+    """What would end a loss, as a sentence without a capital letter."""
     enough, calls = covering_tier(account, prices), break_even_calls(account)
     ways = [
-        f"Move it to {enough}, whose price covers its cost"
+        f"move it to {enough}, whose price covers its cost"
         if enough
-        else "No tier's price covers its cost: charge by use"
+        else "no tier's price covers its cost, so charge it by use"
     ]
     if calls:
         ways.append(
@@ -97,36 +129,48 @@ def _way_out(account: Account, prices: Mapping[str, Decimal]) -> str:
 
 
 def _more_losses(accounts: Accounts, rest: Sequence[Account]) -> Finding:
-    per_month = -sum((a.margin_per_month for a in rest), Decimal(0))
+    months = [_at_stake(a, accounts) for a in rest]
+    at_stake = [loss for loss in months if loss is not None]
+    per_month = sum(at_stake, Decimal(0)) if at_stake else None
     days = accounts.period.days
+    costs = plural(len(rest), "more customer costs", "more customers cost")
+    pays = "it pays" if len(rest) == 1 else "they pay"
+    why = f"Revenue and cost are exact for the period, which has {plural(days, 'day')}."
+    if short := len(rest) - len(at_stake):
+        paid = begin(some_of(short, len(rest), "customer"))
+        why += f" {paid} paid for less than a week, which does not show whether a loss lasts."
     return Finding(
         id="more-losses",
-        title=f"{plural(len(rest), 'more customer costs', 'more customers cost')} {dollars(per_month)} a month more "
-        f"than {'it pays' if len(rest) == 1 else 'they pay'}.",
-        who=who([a.name for a in rest]),
+        title=f"{costs} {dollars(per_month)} a month more than {pays}."
+        if per_month is not None and not short
+        else f"{costs} {dollars(lost(rest))} more than {pays} in {plural(days, 'day')}.",
+        who=listing([a.name for a in rest], most=NAMED),
         usd_per_month=per_month,
-        confidence="medium" if days >= 14 else "low",
-        why_sure=f"Revenue and cost are exact for the period, which has {plural(days, 'day')}.",
+        confidence="medium" if not short and days >= SURE_DAYS else "low",
+        why_sure=why,
         action="Go through the list: raise the tier, limit usage, or move the work to a cheaper model.",
         section="losing",
         severity="warning",
     )
 
 
-def _thin(thin: Sequence[Account]) -> Finding:
+def _thin(accounts: Accounts, thin: Sequence[Account]) -> Finding:
     one = len(thin) == 1
+    shortest = min((accounts.charged(a) for a in thin), key=lambda charged: charged.days)
+    days = plural(shortest.days, "charged day")
     title = (
         f"{thin[0].name} leaves a margin of less than 20 %: a quarter more usage would make it unprofitable."
         if one
-        else f"{len(thin):,} customers leave a margin of less than 20 %: a quarter more usage would make each of "
+        else f"{count(len(thin))} customers leave a margin of less than 20 %: a quarter more usage would make each of "
         "them unprofitable."
     )
     return Finding(
         id="thin-margins",
         title=title,
-        who=who([a.name for a in sorted(thin, key=lambda a: (a.margin, a.name))]),
-        confidence="high",
-        why_sure="A margin under 20 % is gone when cost grows by 25 % (20 / 80).",
+        who=listing([a.name for a in sorted(thin, key=lambda a: (a.margin, a.name))], most=NAMED),
+        confidence=_sure(shortest),
+        why_sure="A margin under 20 % is gone when cost grows by 25 % (20 / 80); "
+        + (f"it is that of {days}." if one else f"each is that of at least {days}."),
         action=f"Look at {'it' if one else 'them'} before usage grows: the next tier, or an allowance.",
         section="bands",
         severity="info",
@@ -134,7 +178,7 @@ def _thin(thin: Sequence[Account]) -> Finding:
 
 
 def _unknown(accounts: Accounts) -> Finding:
-    names = unknown_names(accounts)
+    names, lasting = unknown_names(accounts), accounts.period.shows_level
     title = (
         f"{names[0]} has no known revenue and cost {dollars(accounts.unknown_cost)}; it is in no margin."
         if len(names) == 1
@@ -143,12 +187,27 @@ def _unknown(accounts: Accounts) -> Finding:
     return Finding(
         id="unknown-revenue",
         title=title,
-        who=who(names),
-        usd_per_month=accounts.period.per_month(accounts.unknown_cost) if accounts.unknown_cost else None,
+        who=listing(names, most=NAMED),
+        usd_per_month=accounts.period.per_month(accounts.unknown_cost) if accounts.unknown_cost and lasting else None,
         confidence="high",
-        why_sure="The cost is logged; the amount is that cost a month, not a loss.",
+        why_sure="The cost is logged; the amount is that cost a month, not a loss."
+        if lasting
+        else "The cost is logged; less than a week does not show what it is a month.",
         action=SET_TIERS,
         section="unknown",
+        severity="warning" if lasting else "info",
+    )
+
+
+def _uncosted(accounts: Accounts) -> Finding:
+    return Finding(
+        id="no-cost",
+        title="No cost is logged: margins cannot be judged.",
+        who=everybody(accounts),
+        confidence="high",
+        why_sure=f"cost_usd is 0 in {some_of(accounts.calls, accounts.calls, 'call')} of the period.",
+        action=LOG_COSTS,
+        section="losing",
         severity="warning",
     )
 
@@ -158,8 +217,8 @@ def _no_losses(accounts: Accounts) -> Finding:
     return Finding(
         id="no-losses",
         title=f"No customer costs more than it pays: {count(known)} checked.",
-        who=accounts.known[0].name if known == 1 else f"{all_of(accounts)} customers",
-        confidence="high" if days >= 14 else "low",
+        who=everybody(accounts),
+        confidence=_sure(accounts.period),
         why_sure=f"Revenue and cost are exact for the period, which has {plural(days, 'day')}.",
         action="Nothing to do.",
         section="losing",

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from finops_core import Axis, Chart, Column, Section, Series, Table, count, dollars, percent, plural
+from finops_core import Axis, Chart, Column, Section, Series, Table, begin, count, dollars, percent, plural, some_of
 from finops_plugin_revenue.account_tables import (
     CALLS,
     COST,
@@ -54,6 +54,10 @@ def margin_sections(accounts: Accounts, losing: Sequence[Account], days: Days) -
     """
     if not accounts.known:
         return (unknown_section(accounts),)
+    if accounts.uncosted:
+        calls = begin(some_of(accounts.calls, accounts.calls, "call"))
+        text = f"{calls} of the period cost nothing by the log, so that a margin would be the revenue."
+        return (Section(id="losing", title="Who loses money", text=text), unknown_section(accounts))
     return (
         _losing(accounts, losing, days),
         _tiers(accounts),
@@ -166,11 +170,8 @@ def _bands(accounts: Accounts) -> Section:
     groups = grouped(accounts.known, band)
     rows = [(name, *_sums(groups.get(name, []))) for name in BANDS]
     best = len(groups.get(BANDS[0], []))
-    takeaway = (
-        f"{_of_all(best, len(accounts.known), 'leaves', 'leave')} a margin of more than 50 %."
-        if best
-        else "No customer leaves a margin of more than 50 %."
-    )
+    leave = "leave" if best > 1 else "leaves"
+    takeaway = f"{begin(some_of(best, len(accounts.known), 'customer'))} {leave} a margin of more than 50 %."
     chart = Chart(
         id="band_customers",
         kind="bar",
@@ -297,15 +298,6 @@ def _sums(group: Sequence[Account]) -> tuple[int, Decimal, Decimal, Decimal, flo
 def _left(row: tuple[str, int, Decimal, Decimal, Decimal, float | None], what: str) -> str:
     """What a tier, a row of its table, leaves or loses."""
     return f"{row[0]} loses {dollars(-row[4])}" if row[4] < 0 else f"{row[0]} leaves {what} {dollars(row[4])}"
-
-
-def _of_all(n: int, known: int, one: str, several: str) -> str:
-    """So many of the known customers, at least one, as the subject of a sentence with its verb."""
-    if known == 1:
-        return f"The one customer {one}"
-    if n == known:
-        return f"{'Both' if known == 2 else f'All {count(known)}'} customers {several}"
-    return f"{count(n)} of {count(known)} customers {one if n == 1 else several}"
 
 
 def _kept(account: Account) -> Fraction:
