@@ -166,7 +166,9 @@ def test_shared_cost_without_anybody_to_carry_it_is_said_and_still_adds_up():
 
 def test_without_any_organisation_the_answer_says_that_nobody_can_be_charged():
     report = analyze([{"cost_usd": 2}])
-    assert report.answer == "Nobody can be charged: none of $2.00 for 1 call carries an organisation to charge."
+    assert report.answer == (
+        "Nobody can be charged: no call has an organisation to charge, so that the $2.00 of 1 call stays with nobody."
+    )
 
 
 def test_one_statement_of_one_call_is_told_in_the_singular():

@@ -91,8 +91,8 @@ def test_the_overpriced_model_is_named_with_its_dollars_and_the_evidence():
 
 def test_the_answer_gives_the_range_and_the_condition():
     assert analyze(OVERPRICED).answer == (
-        "Between $2.14 and $2.18 a month could be saved, 80.9 % to 82.7 % of spend, if the cheaper models answer well "
-        "enough; the largest step is chat from dear to cheap (acme), $2.14 to $2.18 a month."
+        "Between $2.14 and $2.18 a month, extrapolated from 1 day, could be saved, 80.9 % to 82.7 % of spend, if the "
+        "cheaper models answer well enough; the largest step is chat from dear to cheap (acme), $2.14 to $2.18 a month."
     )
 
 
@@ -332,7 +332,7 @@ def test_models_that_are_logged_alike_are_told_together():
 def test_both_ends_of_a_range_that_read_alike_are_told_once():
     report = analyze(OVERPRICED, output_percent=(0, 0))
     # 4 x (0.02 - 0.002) = 0.072 of 0.088, in one day.
-    assert report.answer.startswith("$2.16 a month could be saved, 81.8 % of spend, if")
+    assert report.answer.startswith("$2.16 a month, extrapolated from 1 day, could be saved, 81.8 % of spend, if")
     assert "would save $2.16 a month, if" in report.findings[0].title
     assert "spent on 2026-01-05, $0.072 could have been saved." in text(report, "together")
 

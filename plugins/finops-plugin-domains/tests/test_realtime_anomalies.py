@@ -104,8 +104,8 @@ def test_a_burst_is_one_incident_with_what_it_cost_above_the_expected():
     assert metric(report, "anomaly_rate").value == pytest.approx(100 * 2 / 5.36)
     (finding,) = [f for f in report.findings if f.section == "incidents"]
     assert finding.who == "c1"
-    # $2.00 in 14 days are 2 x 30 / 14 dollars a month.
-    assert finding.usd_per_month == pytest.approx(Decimal(60) / 14, abs=Decimal("1e-6"))
+    # A single event is no rate: $2.00 in 14 days are not multiplied to a month.
+    assert finding.usd_per_month == pytest.approx(Decimal(2), abs=Decimal("1e-6"))
     assert "c1" in report.answer
     assert "$2.00" in report.answer
 
@@ -261,7 +261,7 @@ def test_where_only_the_cost_per_call_could_be_checked_calls_are_not_called_usua
     assert report.sections[0].blocks == ()
 
 
-@pytest.mark.parametrize(("days", "a_month"), [("6d", None), ("7d", Decimal(1) * 30 / 7)])
+@pytest.mark.parametrize(("days", "a_month"), [("6d", None), ("7d", Decimal(1))])
 def test_an_incident_has_dollars_a_month_only_where_a_week_was_looked_at(days, a_month):
     # $1.00 more than expected. Within six days that is one event, and not the $5.00 a month that 1 x 30 / 6 would make.
     rows = steady() + burst(START + timedelta(days=13, hours=2), 100)

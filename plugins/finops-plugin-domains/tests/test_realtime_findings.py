@@ -101,13 +101,13 @@ def test_a_customer_with_an_incident_in_the_last_24_hours_comes_first_however_li
     assert incidents[0].title == (
         "now: an incident in the last 24 hours, 2026-01-18 11:00 to 12:00 UTC, $0.60 more than expected."
     )
-    assert incidents[0].action.startswith("Ask now what ran 2026-01-18 11:00 to 12:00 UTC, ")
+    assert incidents[0].action.startswith("Ask now what ran on 2026-01-18 11:00 to 12:00 UTC, ")
     assert incidents[-1].title == (
         "2 incidents at 2 customers cost $3.00 more than expected together, at most $2.00 at one of them (c2)."
     )
-    # Each customer's dollars are at stake once: 28.60 in 14 days.
+    # Each customer's dollars are at stake once: 28.60 in 14 days, which are events and no rate.
     at_stake = sum(f.usd_per_month for f in incidents)
-    assert at_stake == pytest.approx(Decimal("28.60") * 30 / 14, abs=Decimal("1e-6"))
+    assert at_stake == pytest.approx(Decimal("28.60"), abs=Decimal("1e-6"))
 
 
 def test_what_a_customer_did_before_the_last_24_hours_is_added_to_its_recent_incident():
@@ -120,7 +120,7 @@ def test_what_a_customer_did_before_the_last_24_hours_is_added_to_its_recent_inc
         "one, $4.00 in all."
     )
     assert found.why_sure.startswith("101 times the expected calls. ")
-    assert found.usd_per_month == pytest.approx(Decimal(4) * 30 / 14, abs=Decimal("1e-6"))
+    assert found.usd_per_month == pytest.approx(Decimal(4), abs=Decimal("1e-6"))
 
 
 def test_where_many_customers_have_an_incident_in_the_last_24_hours_all_are_named():

@@ -328,8 +328,8 @@ def test_the_forecast_owns_up_to_what_it_missed() -> None:
     report = analyze(calls_a_day(*[10] * 35, *[20] * 7))
     assert (
         "The last week, forecast from the days before it, was expected to cost $0.70 and cost $1.40: an error of "
-        "-50.0 %, outside an interval of no width; of the 14 weeks before it, which overlap and were forecast in the "
-        "same way, 8 (57 %) fell inside."
+        "-50.0 %, outside an interval of no width; of 14 earlier spans of seven days, one beginning each day and "
+        "forecast in the same way, 8 (57 %) fell inside."
     ) in section(report, "forecast").text
     assert metric(report, "forecast-accuracy").value == pytest.approx(50)
     assert metric(report, "forecast-accuracy").note.endswith("it fell outside the interval.")
@@ -340,7 +340,7 @@ def test_the_forecast_owns_up_to_what_it_missed() -> None:
     [
         (14, "the weekday methods need three weeks of days to be tried"),
         (21, "below four weeks of days it can only be chosen on the last week itself, so its error flatters it"),
-        (34, "fitted on 34 whole days. "),
+        (34, "chosen on 34 whole days. "),
     ],
 )
 def test_with_fewer_than_seven_earlier_weeks_it_is_too_early_to_say_how_often_the_interval_holds(

@@ -113,8 +113,8 @@ class AlignmentAnalyzer(Analyzer):
 def _answer(whole: Allocation, how: str) -> str:
     if not whole.statements:
         return (
-            f"Nobody can be charged: none of {dollars(whole.total)} for {plural(calls_of(whole.lines), 'call')} "
-            "carries an organisation to charge."
+            "Nobody can be charged: no call has an organisation to charge, so that the "
+            f"{dollars(whole.total)} of {plural(calls_of(whole.lines), 'call')} stays with nobody."
         )
     first = whole.statements[0]
     share = f" ({percent(share_of(first.total, whole.total) or 0)})" if whole.total else ""

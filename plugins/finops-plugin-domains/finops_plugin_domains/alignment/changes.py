@@ -146,7 +146,7 @@ def change_finding(calls: Calls, name: str, new: Decimal, old: Decimal, daily: D
         usd_per_month=span.per_month(change) if change > 0 and span.shows_level and not burst else None,
         confidence="low" if burst or not span.shows_level else "medium",
         why_sure=f"Both are exact sums of logged cost{_lasting(daily)}",
-        action=_advice(name, daily if burst else None, rose=change > 0),
+        action=_advice(name, daily if burst else None, rose=change > 0, lasting=span.shows_level),
         section="statements",
         severity="warning" if change > 0 else "info",
     )
@@ -165,7 +165,7 @@ def _lasting(daily: DailyCost | None) -> str:
     return f"; {left}. Whether it lasts is not known."
 
 
-def _advice(name: str, burst: DailyCost | None, *, rose: bool) -> str:
+def _advice(name: str, burst: DailyCost | None, *, rose: bool, lasting: bool) -> str:
     if burst is not None:
         on = listing([str(day) for day in burst.peaks])
         if rose:
@@ -173,4 +173,6 @@ def _advice(name: str, burst: DailyCost | None, *, rose: bool) -> str:
         return f"Leave the plan of {name} as it is: its cost was high on {on}, and is at its usual level again."
     if rose:
         return f"Tell {name} before its statement arrives, and agree whether the rise was planned."
+    if not lasting:
+        return f"Leave the plan of {name} as it is, and look again when whole weeks can be compared."
     return f"Lower the plan of {name}, or ask whether something has stopped that should run."

@@ -103,7 +103,7 @@ class OptimizationAnalyzer(Analyzer):
             method=sections.METHOD,
             assumptions=(
                 *sections.assumptions(self, calls.catalog, potential, evidence, history),
-                *([calls.month_caveat] if calls.month_caveat else []),
+                *([calls.month_caveat] if calls.month_caveat and potential.total(HOPEFUL) > 0 else []),
             ),
             comparison=calls.comparison_text,
             headline="savings",
@@ -140,7 +140,9 @@ class OptimizationAnalyzer(Analyzer):
         cost = evidence.total.cost
         low, high = potential.total(CAUTIOUS), potential.total(HOPEFUL)
         monthly = [potential.monthly(end) for end in ENDS]
-        on = f"on the {dollars(cost)} spent in {plural(potential.period.days, 'day')}"
+        days = plural(potential.period.days, "day")
+        a_month = "a month" if potential.period.shows_level else f"a month, extrapolated from {days},"
+        on = f"on the {dollars(cost)} spent in {days}"
         if low <= 0 and potential.incomparable:
             return f"Nothing can be said about savings {on}: {potential.incomparable}."
         if high <= 0:
@@ -148,11 +150,11 @@ class OptimizationAnalyzer(Analyzer):
             return f"No saving was found {on}{': ' if unseen else ''}{unseen}."
         if low <= 0:
             unseen = f" ({potential.unjudged})" if potential.unjudged else ""
-            hoped = f"On hopeful assumptions {dollars(monthly[HOPEFUL])} a month could be saved {on}"
+            hoped = f"On hopeful assumptions {dollars(monthly[HOPEFUL])} {a_month} could be saved {on}"
             return f"{hoped}; none of it is certain{unseen}."
         share = ranged(percent(100 * low / cost), percent(100 * high / cost))
         range_ = dollars_between(*monthly)
-        text = f"{range_[0].upper()}{range_[1:]} a month could be saved, {share} of spend"
+        text = f"{range_[0].upper()}{range_[1:]} {a_month} could be saved, {share} of spend"
         if not potential.switches:
             return f"{text}."
         use, target, outcome = potential.switches[0]

@@ -84,7 +84,7 @@ def _all_switches(
             who=f"{use[0]} on {use[2]} and {n - 1} more",
             usd_per_month=month(low),
             confidence="medium" if share >= 50 else "low",
-            why_sure=f"Every call is priced again at its date. {percent(share)} of the amount is from switches within "
+            why_sure=f"Every call is priced again at its date. {_part(share)} of the amount is from switches within "
             f"a provider to models that had at least {plural(WELL_TRIED * analyzer.minimum_calls, 'call')} of the "
             f"task. The amount assumes {length(analyzer.output_percent[1])}; quality is not measured.",
             action=f"Begin with the largest, {step(use, target)}, and compare answers on a sample before each switch.",
@@ -334,3 +334,8 @@ def _unpriced(catalog: Catalog, potential: Potential, evidence: Evidence) -> lis
             severity="info" if potential.survey.matches else "warning",
         )
     ]
+
+
+def _part(share: Decimal | float) -> str:
+    """A share as the subject of a sentence."""
+    return "All" if share >= 100 else percent(share)

@@ -91,7 +91,7 @@ def _customer_finding(
         times = sum(i.calls for i, _ in told) / max(sum(i.expected_calls for i, _ in told), 1e-9)
         sure = f"{times:,.{0 if times >= 10 else 1}f} times the expected calls. {_by_chance(false_alarms)}"
         limit = int(busiest[worst.position])
-        action = f"Ask {customer} what ran {span_text(worst)}, and limit its calls if it was not planned"
+        action = f"Ask {customer} what ran on {span_text(worst)}, and limit its calls if it was not planned"
         if worst.by_calls and limit:
             action += (
                 f": its busiest ordinary hour holds {plural(limit, 'call')}, that incident "
@@ -100,7 +100,7 @@ def _customer_finding(
     else:
         times = 0.0
         sure = f"The cost per call lies outside what the customer's ordinary hours show. {_by_chance(false_alarms)}"
-        action = f"Find out what changed for {customer} {span_text(worst)}: the model, the prompt or its length"
+        action = f"Find out what changed for {customer} on {span_text(worst)}: the model, the prompt or its length"
     return Finding(
         id=named_id("incidents", customer),
         title=f"{customer}: {_what_happened(told, group, when if recent else '')}.",
@@ -146,12 +146,15 @@ def _by_chance(false_alarms: float) -> str:
 def _per_month(incidents: Incidents, extra: Decimal) -> Decimal | None:
     """What incidents cost in 30 days, US dollars; ``None`` where less than a week was looked at.
 
-    Whole weeks show how much comes together in a month. Within a few days an incident is a single event, and many
-    times its cost is nothing that anybody will pay.
+    Incidents are events and no rate: those of a longer period are told for 30 days of it, those of a shorter one as
+    they are.
     """
     period = incidents.calls.period
+    if not period.shows_level:
+        return None
     # An incident that was cheaper than expected puts nothing at stake.
-    return period.per_month(max(extra, Decimal(0))) if period.shows_level else None
+    cost = max(extra, Decimal(0))
+    return min(cost, period.per_month(cost))
 
 
 def _severity(incidents: Incidents, extra: Decimal) -> Literal["warning", "info"]:

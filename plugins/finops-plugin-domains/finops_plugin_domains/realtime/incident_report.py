@@ -119,8 +119,8 @@ def checked_text(incidents: Incidents, min_days: int) -> str:
         cost_tested = plural(unusual.cost_hours_tested, "customer-hour")
         return f"Too many calls cannot be told: {span}. Only the cost per call was tested, in {cost_tested}."
     text = (
-        f"{plural(unusual.hours_tested, 'customer-hour')} of {plural(judged, 'customer')} were tested on calls and "
-        f"{unusual.cost_hours_tested:,} on cost per call."
+        f"In {plural(incidents.use.whole_days, 'day')} of the log {plural(unusual.hours_tested, 'customer-hour')} of "
+        f"{plural(judged, 'customer')} were tested on calls and {unusual.cost_hours_tested:,} on cost per call."
     )
     short = len(unusual.judged) - judged
     return f"{text} {plural(short, 'customer')} called over too few days to be judged on calls." if short else text

@@ -107,14 +107,15 @@ def _experience(forecast: Forecast) -> str:
     held = forecast.held_back
     if held is None:
         return ""
-    text = f"The method is {forecast.method.name}, fitted on {plural(forecast.days, 'whole day')}"
+    text = f"The method is {forecast.method.name}, chosen on {plural(forecast.days, 'whole day')}"
     if len(forecast.trials) == 1:
         text += "; the weekday methods need three weeks of days to be tried"
     elif not held.unseen:
         text += "; below four weeks of days it can only be chosen on the last week itself, so its error flatters it"
     return (
-        f"{text}. {_last_week(held, forecast)}; {_coverage(held)}. The interval covers how days vary, the fit, and by "
-        "how much held-back weeks were missed, not a new customer, price or product. Far ahead the forecast "
+        f"{text}. {_last_week(held, forecast)}; {_coverage(held)}. The interval covers the uncertainty of the fit and "
+        "how days vary, or how far held-back weeks were missed if that is more, not a new customer, price or product. "
+        "Far ahead the forecast "
         f"{forecast.method.further_out}."
     )
 
@@ -137,9 +138,14 @@ def _side(held: HeldBack) -> str:
 def _coverage(held: HeldBack) -> str:
     if held.weeks < FEWEST_WEEKS:
         return "it is too early to tell how often the interval holds"
+    inside = (
+        f"all {count(held.weeks)}"
+        if held.weeks_inside == held.weeks
+        else f"{count(held.weeks_inside)} ({percent(held.weeks_inside / held.weeks * 100, 0)})"
+    )
     return (
-        f"of the {count(held.weeks)} weeks before it, which overlap and were forecast in the same way, "
-        f"{count(held.weeks_inside)} ({percent(held.weeks_inside / held.weeks * 100, 0)}) fell inside"
+        f"of {count(held.weeks)} earlier spans of seven days, one beginning each day and forecast in the same way, "
+        f"{inside} fell inside"
     )
 
 

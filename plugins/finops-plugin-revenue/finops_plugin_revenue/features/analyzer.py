@@ -152,7 +152,7 @@ def _metrics(e: Economics) -> tuple[Metric, ...]:
         Metric(
             id="earning",
             label="Features that earn their cost",
-            value=len(judged) - len(e.judged("fix", "retire")) if judged else None,
+            value=len(judged) - len(e.judged("fix", "retire")) if any(map(e.rule.enough, judged)) else None,
             current=e.earning_in(e.current),
             previous=e.earning_in(e.previous),
             unit="count",

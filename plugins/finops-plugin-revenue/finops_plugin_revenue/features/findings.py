@@ -74,7 +74,9 @@ def _invest(e: Economics, use: FeatureUse) -> tuple[str, Decimal | None, str]:
         f"{use.name} grows and earns, with {e.verdicts[use.name].why}; {percent(e.adoption(use))} of customers use it"
         f"{more}.",
         at_stake,
-        "Put it where more customers find it; its margin leaves room.",
+        "Put it where more customers find it; its margin leaves room."
+        if e.calls.comparison is not None and e.calls.comparison.current.shows_level
+        else "If the growth lasts, put it where more customers find it; its margin leaves room.",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
 
-from finops_core import Finding, Period, begin, count, dollars, listing, plural, some_of
+from finops_core import Finding, Period, begin, count, dollars, listing, percent, plural, some_of
 from finops_plugin_revenue.account_tables import (
     LOG_COSTS,
     NAMED,
@@ -159,10 +159,10 @@ def _thin(accounts: Accounts, thin: Sequence[Account]) -> Finding:
     shortest = min((accounts.charged(a) for a in thin), key=lambda charged: charged.days)
     days = plural(shortest.days, "charged day")
     title = (
-        f"{thin[0].name} leaves a margin of less than 20 %: a quarter more usage would make it unprofitable."
+        _one_thin(thin[0])
         if one
-        else f"{count(len(thin))} customers leave a margin of less than 20 %: a quarter more usage would make each of "
-        "them unprofitable."
+        else f"{count(len(thin))} customers leave a margin of less than 20 %: a quarter more usage, or less, would "
+        "make each of them unprofitable."
     )
     return Finding(
         id="thin-margins",
@@ -174,6 +174,15 @@ def _thin(accounts: Accounts, thin: Sequence[Account]) -> Finding:
         action=f"Look at {'it' if one else 'them'} before usage grows: the next tier, or an allowance.",
         section="bands",
         severity="info",
+    )
+
+
+def _one_thin(account: Account) -> str:
+    cost = account.revenue - account.margin
+    more = percent(100 * account.margin / cost, 0)
+    return (
+        f"{account.name} leaves {dollars(account.margin)} of {dollars(account.revenue)} that it paid: {more} more "
+        "usage at the same cost per call would make it unprofitable."
     )
 
 
