@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from finops_core.analyzer import Analyzer
     from finops_core.call import COLUMNS, EVENT_SCHEMA, SCHEMA, SIMULATED_SQL
-    from finops_core.catalog import UNBILLED_STATUS, Catalog, MarketModel, Price, Rate, UnknownPriceError
+    from finops_core.catalog import UNBILLED_STATUS, Catalog, MarketModel
     from finops_core.errors import FinopsError, InputRefusedError, PluginError, UsageError, nearest
     from finops_core.ledger.calls import TOKEN_COLUMNS, USAGE_COLUMNS, Calls, LogCounts, read_once
     from finops_core.ledger.periods import Comparison, Period, PeriodChoice
     from finops_core.money import NANO, split, usd
     from finops_core.plugin_base import Plugin, hookimpl
+    from finops_core.prices import Price, Rate, UnknownPriceError
     from finops_core.report import (
         Axis,
         Breakdown,
@@ -41,12 +42,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "finops_core.analyzer": ("Analyzer",),
     "finops_core.call": ("COLUMNS", "EVENT_SCHEMA", "SCHEMA", "SIMULATED_SQL"),
-    "finops_core.catalog": ("UNBILLED_STATUS", "Catalog", "MarketModel", "Price", "Rate", "UnknownPriceError"),
+    "finops_core.catalog": ("UNBILLED_STATUS", "Catalog", "MarketModel"),
     "finops_core.errors": ("FinopsError", "InputRefusedError", "PluginError", "UsageError", "nearest"),
     "finops_core.ledger.calls": ("TOKEN_COLUMNS", "USAGE_COLUMNS", "Calls", "LogCounts", "read_once"),
     "finops_core.ledger.periods": ("Comparison", "Period", "PeriodChoice"),
     "finops_core.money": ("NANO", "split", "usd"),
     "finops_core.plugin_base": ("Plugin", "hookimpl"),
+    "finops_core.prices": ("Price", "Rate", "UnknownPriceError"),
     "finops_core.report": (
         "Axis",
         "Breakdown",

@@ -17,6 +17,7 @@ CORE = ROOT / "finops_core"
 FLOORS = (
     {"errors", "parallel", "money", "wording", "call", "plugin_base"},
     {"settings", "cells"},
+    {"prices"},
     {"catalog", "encoding", "calllog", "foreign_csv"},
     {"ledger", "report"},
     {"simulation", "analyzer"},
